@@ -1,0 +1,1 @@
+"""The data plane of Everloop: verify a bundle, predict, serve, route and capture."""

@@ -1,0 +1,1 @@
+"""Outside tools behind the ports of the rooms below."""

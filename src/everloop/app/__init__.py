@@ -1,0 +1,1 @@
+"""Puts the program together: settings read once, plug-ins by name."""

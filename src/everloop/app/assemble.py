@@ -1,0 +1,69 @@
+"""A project's stores and ports, opened and wired."""
+
+import sys
+from pathlib import Path
+
+from everloop.adapters.mlflow_page import MlflowPage
+from everloop.adapters.mlflow_registry import MlflowRegistry
+from everloop.app.declaration import read_declaration
+from everloop.compute.local import LocalEngine
+from everloop.data.store import DataStore
+from everloop.errors import Refused
+from everloop.layout import Layout
+from everloop.loop.project import Commands, Project
+from everloop.policy_file import parse_policy
+from everloop.state.database import Database
+from everloop.state.decisions import Decisions
+from everloop.state.journal import Journal
+from everloop.state.label_queue import LabelQueue
+from everloop.state.lease import Leases
+from everloop.state.releases import Releases
+from everloop.state.requests import Requests
+
+_PYTHON = (sys.executable, "-m")
+
+
+def assemble(path: Path) -> Project:
+    """The project in the folder `path`.
+
+    Raises `Refused` when there is no `everloop.toml`, when it has mistakes, or when
+    `product.py` cannot be read.
+    """
+    project = path.resolve()
+    settings = project / "everloop.toml"
+    if not settings.is_file():
+        raise Refused(
+            f"{project} has no everloop.toml; "
+            "go to a project's folder, name it with --project, or write one with everloop init"
+        )
+    policy = parse_policy(settings.read_text(encoding="utf-8"), str(settings))
+    layout = Layout(project)
+    layout.root.mkdir(exist_ok=True)
+    commands = Commands(
+        job=(*_PYTHON, "everloop.app", "job"), service=(*_PYTHON, "everloop_runtime.main")
+    )
+    declaration = read_declaration(layout, (*_PYTHON, "everloop.app", "describe"))
+    tracking = f"sqlite:///{layout.tracking_database}"
+    database = Database.open(layout.database)
+    return Project(
+        layout=layout,
+        policy=policy,
+        declaration=declaration,
+        commands=commands,
+        data=DataStore(layout.data),
+        leases=Leases(database),
+        journal=Journal(database),
+        releases=Releases(database),
+        queue=LabelQueue(database),
+        decisions=Decisions(database),
+        requests=Requests(database),
+        engine=LocalEngine(),
+        registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
+        tracker=MlflowPage(
+            tracking,
+            layout.tracking_artifacts,
+            address=layout.processes / "tracker.json",
+            log=layout.logs / "tracker.log",
+            port=policy.tracking.port,
+        ),
+    )

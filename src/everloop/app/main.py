@@ -1,0 +1,22 @@
+"""The program's entry: the faces are given what they need, built when it is needed."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from everloop.cli.main import run
+from everloop.cli.program import Program
+
+if TYPE_CHECKING:
+    from everloop.loop.project import Project
+
+
+def main() -> int:
+    """Run the command line on this process's arguments and return its exit code."""
+    return run(Program(_open_project), sys.argv[1:])
+
+
+def _open_project(path: Path) -> "Project":
+    from everloop.app.assemble import assemble
+
+    return assemble(path)

@@ -1,0 +1,90 @@
+"""What several commands share: the project option, and printing for people or programs."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from everloop.errors import Refused
+from everloop.ids import BundleId, Json
+
+if TYPE_CHECKING:
+    from everloop.loop.project import Project
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def common_options(function: _F) -> _F:
+    """Add `--project` and `--json` to a command."""
+    function = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(
+        function
+    )
+    return click.option(
+        "--project",
+        "-C",
+        "path",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(),
+        help="The project's folder; the present one by default.",
+    )(function)
+
+
+def by_option(function: _F) -> _F:
+    """Add `--by`: who acts, for the record."""
+    return click.option(
+        "--by", default="operator", show_default=True, help="Who you are, for the record."
+    )(function)
+
+
+def emit(value: Json) -> None:
+    """Print JSON, indented and with keys in their order."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+    """Print a table for people; cell text is shown as it is, never as markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=title or None, title_justify="left", header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(_printable(cell)) for cell in row))
+    Console().print(grid)
+
+
+def _printable(cell: object) -> str:
+    return "".join(
+        c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in str(cell)
+    )
+
+
+def show(value: Mapping[str, Json]) -> None:
+    """Print names and values, one a line."""
+    table(("", ""), [(name, _plain(item)) for name, item in value.items()])
+
+
+def _plain(item: Json) -> str:
+    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+
+
+def find_bundle(project: "Project", prefix: str | None) -> BundleId:
+    """The one bundle whose id begins with `prefix`; the newest when it is None."""
+    folder = project.layout.bundles
+    found = (
+        sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
+    )
+    names = [path.name for path in found if not path.name.startswith(".")]
+    if prefix is None:
+        if not names:
+            raise Refused("there is no bundle yet; everloop train makes one")
+        return BundleId(names[-1])
+    matching = [name for name in names if name.startswith(prefix)]
+    if len(matching) != 1:
+        told = ", ".join(name[:8] for name in names) or "none"
+        raise Refused(f"{len(matching)} bundles begin with {prefix!r}; there are: {told}")
+    return BundleId(matching[0])

@@ -1,0 +1,55 @@
+"""`everloop label`: take and answer label tasks."""
+
+from pathlib import Path
+
+import click
+
+from everloop.cli.common import by_option, common_options, emit, show
+from everloop.cli.program import Program
+from everloop.errors import Refused
+from everloop.ids import LabelTaskId
+
+
+@click.group("label")
+def command() -> None:
+    """Take and answer label tasks."""
+
+
+@command.command("next")
+@click.option("--image", type=click.Path(path_type=Path), help="Write the picture to this file.")
+@common_options
+@by_option
+@click.pass_obj
+def take(program: Program, image: Path | None, path: Path, by: str, *, as_json: bool) -> None:
+    """Take the next task; it is yours until its lease ends."""
+    project = program.open_project(path)
+    task = project.queue.next(by, program.clock(), project.policy.labelling.lease)
+    if task is None:
+        emit(None) if as_json else click.echo("No task waits.")
+        return
+    if image is not None:
+        image.write_bytes(project.data.samples.read([task.sample])[0])
+    told = {
+        "task": task.id,
+        "sample": task.sample,
+        "suggestion": task.suggestion,
+        "confidence": task.suggestion_confidence,
+        "classes": list(project.declaration.task.classes),
+    }
+    emit(told) if as_json else show(told)
+
+
+@command.command("answer")
+@click.argument("task")
+@click.argument("label")
+@common_options
+@by_option
+@click.pass_obj
+def answer(program: Program, task: str, label: str, path: Path, by: str, *, as_json: bool) -> None:
+    """Answer TASK with LABEL; it is saved when this returns."""
+    project = program.open_project(path)
+    classes = project.declaration.task.classes
+    if label not in classes:
+        raise Refused(f"{label!r} is not a class; the classes are: {', '.join(classes)}")
+    project.queue.answer(LabelTaskId(task), label, by, program.clock())
+    emit({"task": task, "label": label}) if as_json else click.echo("Saved.")

@@ -1,0 +1,21 @@
+"""`everloop rollback`: end the canary, or go back to the champion before."""
+
+from pathlib import Path
+
+import click
+
+from everloop.cli.common import by_option, common_options, emit
+from everloop.cli.program import Program
+
+
+@click.command("rollback")
+@common_options
+@by_option
+@click.pass_obj
+def command(program: Program, path: Path, by: str, *, as_json: bool) -> None:
+    """Take the canary's share back or, without a canary, return to the champion before."""
+    from everloop.loop.single import ask_loop
+
+    project = program.open_project(path)
+    answer = ask_loop(project, "rollback", {}, by=by, clock=program.clock)
+    emit({"answer": answer}) if as_json else click.echo(answer)

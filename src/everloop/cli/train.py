@@ -1,0 +1,37 @@
+"""`everloop train`: take a snapshot and learn a model from it."""
+
+from pathlib import Path
+
+import click
+
+from everloop.cli.common import by_option, common_options, emit, show
+from everloop.cli.program import Program
+from everloop.errors import Refused
+from everloop.ids import SnapshotId
+
+
+@click.command("train")
+@click.option("--snapshot", help="Learn from this snapshot; by default one is taken now.")
+@common_options
+@by_option
+@click.pass_obj
+def command(program: Program, snapshot: str | None, path: Path, by: str, *, as_json: bool) -> None:
+    """Learn one model now, by the running loop or, where none runs, by this command."""
+    from everloop.loop import kinds
+    from everloop.loop.single import run_action
+
+    project = program.open_project(path)
+    if snapshot is None:
+        version = project.data.labelled_counts().version
+        taken = run_action(project, kinds.snapshot(version), by=by, clock=program.clock)
+        if taken.error:
+            raise Refused(taken.error)
+        snapshot_id = SnapshotId(str(taken.result["snapshot"]))
+    else:
+        snapshot_id = project.data.snapshots.find(snapshot).id
+    action = kinds.train(project.policy, snapshot_id, project.declaration.code)
+    outcome = run_action(project, action, by=by, clock=program.clock)
+    if outcome.error:
+        raise Refused(f"training failed: {outcome.error}")
+    told = {"snapshot": snapshot_id, **outcome.result}
+    emit(told) if as_json else show(told)

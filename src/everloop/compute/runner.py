@@ -1,0 +1,78 @@
+"""`python -m everloop.compute.runner FOLDER SECONDS COMMAND...`: one job's guardian.
+
+It locks the folder for as long as it lives, runs the command, ends it and everything it started
+when its time is up, and writes `exit.json` at the end.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from everloop_runtime.files import write_atomic
+
+
+def main(arguments: list[str]) -> int:
+    """Run one job to its end."""
+    folder, seconds, command = Path(arguments[0]), float(arguments[1]), arguments[2:]
+    with (folder / "lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return 0  # Another runner has the job.
+        sys.stdout.write("locked\n")
+        sys.stdout.flush()
+        os.close(sys.stdout.fileno())
+        if not (folder / "exit.json").exists():
+            end = _run(folder, seconds, command, lock.fileno())
+            write_atomic(folder / "exit.json", json.dumps(end).encode())
+    return 0
+
+
+def _run(folder: Path, seconds: float, command: list[str], lock: int) -> dict[str, str | int]:
+    with (folder / "log.txt").open("ab") as log:
+        try:
+            # The lock is inherited: while any part of the job lives, it counts as running.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=folder,
+                process_group=0,
+                pass_fds=(lock,),
+            )
+        except OSError as error:
+            return {"code": 127, "reason": f"it cannot be started: {error}"}
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        timed_out = process.poll() is None
+        _end_group(process.pid)
+        code = process.wait()
+    if timed_out:
+        return {"code": 124, "reason": f"it took longer than its {seconds:g} s and was ended"}
+    return {"code": code, "reason": _reason(code)}
+
+
+def _end_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _reason(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "it was killed (SIGKILL); the machine may have run out of memory"
+    if code < 0:
+        return f"it was ended by {signal.Signals(-code).name}"
+    return f"it ended with exit code {code}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

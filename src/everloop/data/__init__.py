@@ -1,0 +1,1 @@
+"""Samples, annotations, captured predictions and snapshots, in Lance datasets."""

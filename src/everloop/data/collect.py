@@ -1,0 +1,37 @@
+"""A sealed segment of captured answers moved into the store."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from everloop.data.samples import NewSample
+from everloop.data.store import DataStore
+from everloop_runtime.capture import read_segment
+
+
+@dataclass(frozen=True, slots=True)
+class CollectReport:
+    """What a segment held."""
+
+    predictions: int
+    samples: int
+    errors: int
+
+
+def collect(
+    store: DataStore, segment: Path, *, now: datetime, holdout_share: float
+) -> CollectReport:
+    """Store a segment's samples and answers; the caller removes the file afterwards.
+
+    Safe to repeat. Samples before answers: an answer may never name missing bytes. Raises
+    `Refused` when the segment is damaged; nothing of it is stored then.
+    """
+    records = list(read_segment(segment))
+    samples = store.samples.add(
+        (NewSample(record.image, "", "capture", "production") for record in records),
+        now,
+        holdout_share=holdout_share,
+    )
+    added = store.predictions.append(records, segment.name)
+    errors = sum(record.status == "error" for record in records)
+    return CollectReport(added, len(samples), errors)

@@ -1,0 +1,43 @@
+"""Captured samples without a label: what people could be asked about."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from everloop.data.splits import Side
+from everloop.data.store import DataStore
+from everloop.ids import BundleId, SampleId
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Unlabelled samples with what a bundle said of them."""
+
+    samples: tuple[SampleId, ...]
+    sides: tuple[Side, ...]
+    probabilities: "NDArray[np.float32]"
+    """`[n, K]`"""
+    embeddings: "NDArray[np.float32]"
+    """`[n, D]`"""
+
+
+def unlabelled(store: DataStore, bundle: BundleId, *, start: int, most: int) -> Pool:
+    """Unlabelled samples among a bundle's answers from index `start` on, each once."""
+    total = store.predictions.count(bundle)
+    window = store.predictions.window(bundle, max(start, total - most), most)
+    labelled = store.annotations.current().keys()
+    first: dict[SampleId, int] = {}
+    for row, sample in enumerate(window.samples):
+        if sample not in labelled:
+            first.setdefault(sample, row)
+    rows = list(first.values())
+    sides = store.samples.sides()
+    return Pool(
+        tuple(first),
+        tuple("holdout" if sides[sample][0] == "holdout" else "train" for sample in first),
+        window.probabilities[rows],
+        window.embeddings[rows],
+    )

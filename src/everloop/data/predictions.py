@@ -1,0 +1,148 @@
+"""Captured answers: appended segment by segment, read by window."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from everloop.data.tables import LanceTable, text
+from everloop.ids import BundleId, PredictionId, SampleId
+from everloop_runtime.capture import Captured
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PLAIN = ["id", "sample", "bundle", "role", "key", "status", "error", "label", "segment"]
+_OK = "status = 'ok'"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Some answers of one bundle, in the order they were given."""
+
+    ids: tuple[PredictionId, ...]
+    samples: tuple[SampleId, ...]
+    probabilities: "NDArray[np.float32]"
+    """`[n, K]`"""
+    embeddings: "NDArray[np.float32]"
+    """`[n, D]`"""
+    at: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFigures:
+    """What one bundle's answers were like over some time."""
+
+    requests: int
+    errors: int
+    latency_p95_ms: float
+    """NaN without requests."""
+    mean_confidence: float
+    """NaN without answers."""
+
+
+class Predictions:
+    """Every captured request, one row each; a segment is added once."""
+
+    def __init__(self, folder: Path) -> None:
+        import pyarrow as pa
+
+        self._table = LanceTable(
+            folder / "predictions.lance",
+            pa.schema(
+                [
+                    *(pa.field(name, pa.string()) for name in _PLAIN),
+                    pa.field("at", pa.timestamp("us", tz="UTC")),
+                    pa.field("latency_ms", pa.float32()),
+                    pa.field("confidence", pa.float32()),
+                    pa.field("probabilities", pa.list_(pa.float32())),
+                    pa.field("embedding", pa.list_(pa.float32())),
+                ]
+            ),
+        )
+
+    def append(self, records: Sequence[Captured], segment: str) -> int:
+        """Add a segment's records in one commit; 0 when the segment is there already."""
+        import pyarrow as pa
+
+        if not records or self._table.count(f"segment = {text(segment)}"):
+            return 0
+        columns: dict[str, Any] = {
+            "id": [r.prediction for r in records],
+            "segment": [segment] * len(records),
+            **{
+                name: [getattr(r, name) for r in records]
+                for name in ("sample", "bundle", "role", "key", "status", "error", "label")
+            },
+        }
+        arrays = {name: pa.array(columns[name], pa.string()) for name in _PLAIN}
+        moments = [datetime.fromtimestamp(r.at, UTC) for r in records]
+        arrays["at"] = pa.array(moments, pa.timestamp("us", tz="UTC"))
+        arrays["latency_ms"] = pa.array([r.latency_ms for r in records], pa.float32())
+        arrays["confidence"] = pa.array([r.confidence for r in records], pa.float32())
+        for name in ("probabilities", "embedding"):
+            values = [list(getattr(r, name)) for r in records]
+            arrays[name] = pa.array(values, pa.list_(pa.float32()))
+        self._table.append(pa.table(arrays))
+        return len(records)
+
+    def count(self, bundle: BundleId) -> int:
+        """How many answers of a bundle there are."""
+        return self._table.count(f"bundle = {text(bundle)} AND {_OK}")
+
+    def window(self, bundle: BundleId, start: int, size: int) -> Window:
+        """Answers `start` to `start + size` of a bundle; fewer where there are fewer."""
+        import numpy as np
+
+        columns = ["id", "sample", "at", "probabilities", "embedding"]
+        where = f"bundle = {text(bundle)} AND {_OK}"
+        rows = self._table.window(columns, where, start, size)
+
+        def matrix(name: str) -> "NDArray[np.float32]":
+            values = rows.column(name).combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            return np.asarray(values, np.float32).reshape(rows.num_rows, -1)
+
+        return Window(
+            tuple(rows.column("id").to_pylist()),
+            tuple(rows.column("sample").to_pylist()),
+            matrix("probabilities") if rows.num_rows else np.empty((0, 0), np.float32),
+            matrix("embedding") if rows.num_rows else np.empty((0, 0), np.float32),
+            tuple(rows.column("at").to_pylist()),
+        )
+
+    def figures(self, bundle: BundleId, since: datetime) -> ServedFigures:
+        """Requests, errors, latency and confidence of a bundle since a moment."""
+        import numpy as np
+
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+        where = f"bundle = {text(bundle)} AND at >= TIMESTAMP '{moment}'"
+        rows = self._table.rows(["status", "latency_ms", "confidence"], where)
+        failed = rows.column("status").to_pylist().count("error")
+        nothing = float("nan")
+        if not rows.num_rows:
+            return ServedFigures(0, 0, nothing, nothing)
+        latency = rows.column("latency_ms").to_numpy()
+        confidence = rows.column("confidence").drop_null().to_numpy()
+        return ServedFigures(
+            rows.num_rows,
+            failed,
+            float(np.percentile(latency, 95)),
+            float(confidence.mean()) if len(confidence) else nothing,
+        )
+
+    def get(self, prediction: PredictionId) -> Mapping[str, Any] | None:
+        """One captured request by its id."""
+        columns = [*_PLAIN, "at", "latency_ms", "confidence"]
+        rows = self._table.rows(columns, f"id = {text(prediction)}")
+        if not rows.num_rows:
+            return None
+        found: dict[str, Any] = rows.slice(0, 1).to_pylist()[0]
+        found["at"] = found["at"].isoformat()
+        return found
+
+    def ids(self) -> list[PredictionId]:
+        """The ids of all captured requests that were answered, in order."""
+        found: list[PredictionId] = self._table.rows(["id"], _OK).column("id").to_pylist()
+        return found

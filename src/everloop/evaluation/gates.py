@@ -1,0 +1,111 @@
+"""Gates: may a candidate go on, by what it showed on the hold-out?"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from everloop.evaluation.evaluate import Evaluation, SliceResult
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """The limits; see `[gates]` of the policy."""
+
+    absolute: Mapping[str, float]
+    significance: float
+    slice_min_samples: int
+    slice_min_accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One gate, and what it found."""
+
+    name: str
+    passed: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All checks; passed when each is."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(check.passed for check in self.checks)
+
+
+def judge(candidate: Evaluation, champion: Evaluation | None, gates: Gates) -> Verdict:
+    """Hold a candidate's evaluation to the gates; pure.
+
+    Three kinds: a metric's least value; against the champion on the same samples, by McNemar's
+    exact test, one-sided (McNemar 1947): stopped when significantly worse; by slice, the same
+    with Holm's correction over the slices (Holm 1979), and a least accuracy. What is not a
+    number does not pass.
+    """
+    checks = [_absolute(candidate, name, limit) for name, limit in gates.absolute.items()]
+    slices = [s for s in candidate.slices() if len(s.rows) >= gates.slice_min_samples]
+    checks += [_floor(result, gates.slice_min_accuracy) for result in slices]
+    if champion is not None:
+        checks += _against(candidate, champion, slices, gates.significance)
+    return Verdict(tuple(checks))
+
+
+def _absolute(candidate: Evaluation, name: str, limit: float) -> Check:
+    value = candidate.metrics.get(name)
+    if value is None:
+        told = ", ".join(sorted(candidate.metrics))
+        return Check(name, passed=False, reason=f"{name} is not measured; measured: {told}")
+    passed = math.isfinite(value) and value >= limit
+    sign = "at least" if passed else "below"
+    return Check(name, passed, f"{name} {value:.4f} is {sign} {limit:g}")
+
+
+def _floor(result: SliceResult, limit: float) -> Check:
+    passed = result.accuracy >= limit
+    told = f"{result.name} {result.accuracy:.3f} of {len(result.rows)}"
+    sign = "at least" if passed else "below"
+    return Check(f"slice {result.name}", passed, f"{told} is {sign} {limit:g}")
+
+
+def _against(
+    candidate: Evaluation, champion: Evaluation, slices: Sequence[SliceResult], level: float
+) -> list[Check]:
+    if candidate.samples != champion.samples:
+        why = "the champion was measured on other samples: evaluate both on one snapshot"
+        return [Check("champion", passed=False, reason=why)]
+    rows = tuple(range(len(candidate.samples)))
+    overall = _paired("champion", candidate, champion, rows, level)
+    # Holm: the smallest p-value is held to level / m, the next to level / (m - 1), and so on.
+    ordered = sorted(slices, key=lambda s: _p_worse(candidate, champion, s.rows))
+    checks, still = [overall], True
+    for index, result in enumerate(ordered):
+        name = f"champion on {result.name}"
+        at = level / (len(ordered) - index) if still else 0.0
+        check = _paired(name, candidate, champion, result.rows, at)
+        still = not check.passed
+        checks.append(check)
+    return checks
+
+
+def _paired(
+    name: str, candidate: Evaluation, champion: Evaluation, rows: Sequence[int], level: float
+) -> Check:
+    p = _p_worse(candidate, champion, rows)
+    passed = p >= level
+    new, old = (float(e.correct[list(rows)].mean()) for e in (candidate, champion))
+    sign = "not significantly worse than" if passed else "significantly worse than"
+    return Check(name, passed, f"{name}: {new:.3f} is {sign} its {old:.3f} (p = {p:.3g})")
+
+
+def _p_worse(candidate: Evaluation, champion: Evaluation, rows: Sequence[int]) -> float:
+    """P-value of "no worse": under it, the rows on which one alone is right are fair coins."""
+    from scipy.stats import binomtest
+
+    new, old = candidate.correct[list(rows)], champion.correct[list(rows)]
+    lost, won = int((old & ~new).sum()), int((new & ~old).sum())
+    if lost + won == 0:
+        return 1.0
+    return float(binomtest(lost, lost + won, 0.5, alternative="greater").pvalue)

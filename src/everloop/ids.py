@@ -1,0 +1,28 @@
+"""Names of things in the control plane; the ones both planes share come from the runtime."""
+
+from typing import NewType
+
+from everloop_runtime.ids import BundleId, Json, PredictionId, SampleId
+
+ActionKey = NewType("ActionKey", str)
+"""`<kind>-<32 hex digits>`: an Action's kind and the digest of its inputs."""
+
+AnnotationId = NewType("AnnotationId", str)
+"""Hex digest of what an annotation says, of which sample, by whom, from where."""
+
+SnapshotId = NewType("SnapshotId", str)
+"""Hex fingerprint of everything a snapshot pins."""
+
+LabelTaskId = NewType("LabelTaskId", str)
+"""Hex digest of the round and the sample a label task is about."""
+
+__all__ = [
+    "ActionKey",
+    "AnnotationId",
+    "BundleId",
+    "Json",
+    "LabelTaskId",
+    "PredictionId",
+    "SampleId",
+    "SnapshotId",
+]

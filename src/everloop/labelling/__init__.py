@@ -1,0 +1,1 @@
+"""People's time, spent where it teaches most."""

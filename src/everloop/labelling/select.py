@@ -1,0 +1,115 @@
+"""Which samples to ask people about."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from everloop.data.pool import Pool
+from everloop.errors import Refused
+from everloop.ids import SampleId
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SHORTLIST = 4
+"""The hybrid looks for diversity among this many times the budget of uncertain samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The samples of one round."""
+
+    train: tuple[SampleId, ...]
+    holdout: tuple[SampleId, ...]
+    """Drawn uniformly at random, so that what is measured on them is unbiased."""
+
+
+Strategy: TypeAlias = (
+    "Callable[[Pool, NDArray[np.intp], int, np.random.Generator], NDArray[np.intp]]"
+)
+"""From a pool, the rows allowed and a budget to the rows chosen."""
+
+
+def choose(
+    pool: Pool, *, budget: int, holdout_budget: int, seed: int, strategy: str = "hybrid"
+) -> Selection:
+    """Choose at most `budget` training and `holdout_budget` hold-out samples.
+
+    A sample's side is what it was given when it first came in. The same pool and seed give the
+    same choice. Raises `Refused` for an unknown strategy.
+    """
+    import numpy as np
+
+    if strategy not in STRATEGIES:
+        told = ", ".join(sorted(STRATEGIES))
+        raise Refused(f"there is no labelling strategy {strategy!r}; there are: {told}")
+    generator = np.random.default_rng(seed)
+    sides = np.array([side == "holdout" for side in pool.sides], dtype=bool)
+    held, open_rows = np.flatnonzero(sides), np.flatnonzero(~sides)
+    holdout = _random(pool, held, holdout_budget, generator)
+    train = STRATEGIES[strategy](pool, open_rows, budget, generator)
+    return Selection(
+        tuple(pool.samples[row] for row in train), tuple(pool.samples[row] for row in holdout)
+    )
+
+
+def margins(probabilities: "NDArray[np.float32]") -> "NDArray[np.float32]":
+    """How far the best class is ahead of the second, `[n]`; small means unsure.
+
+    >>> import numpy as np
+    >>> margins(np.array([[0.5, 0.25, 0.25], [0.75, 0.25, 0.0]])).tolist()
+    [0.25, 0.5]
+    """
+    import numpy as np
+
+    ordered = np.sort(probabilities, axis=1)
+    ahead: NDArray[np.float32] = ordered[:, -1] - ordered[:, -2]
+    return ahead
+
+
+def _random(
+    _pool: Pool, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
+) -> "NDArray[np.intp]":
+    return generator.permutation(rows)[:budget]
+
+
+def _margin(
+    pool: Pool, rows: "NDArray[np.intp]", budget: int, _generator: "np.random.Generator"
+) -> "NDArray[np.intp]":
+    import numpy as np
+
+    order = np.argsort(margins(pool.probabilities[rows]), kind="stable")
+    return rows[order[:budget]]
+
+
+def _hybrid(
+    pool: Pool, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
+) -> "NDArray[np.intp]":
+    """Uncertain and unlike each other.
+
+    Among the `_SHORTLIST` times `budget` samples of the smallest margin, greedily the one whose
+    distance to the nearest chosen one, times its uncertainty, is largest (the farthest-first
+    traversal of Gonzalez 1985, weighted).
+    """
+    import numpy as np
+
+    short = _margin(pool, rows, budget * _SHORTLIST, generator)
+    if len(short) <= budget:
+        return short
+    points = pool.embeddings[short].astype(np.float64)
+    points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    unsure = 1.0 - margins(pool.probabilities[short]).astype(np.float64)
+    # The first of the shortlist is the least sure of all.
+    chosen = [0]
+    nearest = np.linalg.norm(points - points[0], axis=1)
+    while len(chosen) < budget:
+        following = int(np.argmax(nearest * unsure))
+        chosen.append(following)
+        nearest = np.minimum(nearest, np.linalg.norm(points - points[following], axis=1))
+        nearest[chosen] = -1.0
+    return short[chosen]
+
+
+STRATEGIES: Mapping[str, Strategy] = {"hybrid": _hybrid, "margin": _margin, "random": _random}
+"""By the name that `[labelling] strategy` gives."""

@@ -1,0 +1,76 @@
+"""Where the parts of one product's store lie under its `.everloop` folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one project; computed, never read or written here."""
+
+    project: Path
+
+    @property
+    def root(self) -> Path:
+        return self.project / ".everloop"
+
+    @property
+    def data(self) -> Path:
+        """Samples, annotations, predictions and snapshots."""
+        return self.root / "data"
+
+    @property
+    def bundles(self) -> Path:
+        """One folder a bundle, named by its id."""
+        return self.root / "bundles"
+
+    @property
+    def evaluations(self) -> Path:
+        """One folder an evaluation, named by its digest."""
+        return self.root / "evaluations"
+
+    @property
+    def cards(self) -> Path:
+        """One model card a bundle."""
+        return self.root / "cards"
+
+    @property
+    def jobs(self) -> Path:
+        """One folder a job, named by its Action key."""
+        return self.root / "jobs"
+
+    @property
+    def capture(self) -> Path:
+        """Segments of answered requests, written by the service, moved to `data` by the loop."""
+        return self.root / "capture"
+
+    @property
+    def routes(self) -> Path:
+        """The document that tells the service what serves which share."""
+        return self.root / "routes.json"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "state.db"
+
+    @property
+    def tracking_database(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
+    def tracking_artifacts(self) -> Path:
+        return self.root / "mlruns"
+
+    @property
+    def declarations(self) -> Path:
+        """What `product.py` declares, by the fingerprint of the project's code."""
+        return self.root / "declarations"
+
+    @property
+    def processes(self) -> Path:
+        """One file a running server: its pid and address."""
+        return self.root / "processes"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"

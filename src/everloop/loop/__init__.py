@@ -1,0 +1,1 @@
+"""The reconciler: observe the world, decide purely, act idempotently."""

@@ -1,0 +1,28 @@
+"""Move one sealed segment of captured answers into the store."""
+
+from everloop.action import Action, Outcome
+from everloop.data.collect import collect as take_in
+from everloop.errors import Refused
+from everloop.loop.project import Project, Turn
+
+
+def collect(project: Project, turn: Turn, action: Action) -> Outcome:
+    """The segment's answers are in the store, and only then the segment is gone."""
+    name = str(action.inputs["segment"])
+    path = project.layout.capture / name
+    if path.parent != project.layout.capture:
+        raise Refused(f"a segment's name has no folders in it; got {name!r}")
+    if not path.exists():
+        return Outcome(final=True, result={"predictions": 0, "gone": True})
+    report = take_in(
+        project.data, path, now=turn.now, holdout_share=project.policy.data.holdout_share
+    )
+    path.unlink(missing_ok=True)
+    return Outcome(
+        final=True,
+        result={
+            "predictions": report.predictions,
+            "samples": report.samples,
+            "errors": report.errors,
+        },
+    )

@@ -1,0 +1,82 @@
+"""What people asked the loop for, and whether it may be done."""
+
+from collections.abc import Mapping
+
+from everloop.action import Action
+from everloop.ids import BundleId
+from everloop.loop import kinds
+from everloop.loop.decision import Decision, ask, is_over
+from everloop.loop.pursuit import Pursuit
+from everloop.loop.world import Request, World
+from everloop.policy import Policy
+
+ARM = "requests"
+REQUESTABLE = frozenset({"ingest", "snapshot", "train", "evaluate", "verify"})
+"""Actions that a person may ask for singly; none of them moves traffic."""
+
+
+def heed_requests(_policy: Policy, world: World, _pursuit: Pursuit | None) -> Decision:
+    """Do, or refuse with a reason, the oldest thing a person asked for."""
+    if not world.requests:
+        return Decision(ARM, None, "nobody asked for anything")
+    request = world.requests[0]
+    if request.kind == "act":
+        return _act(world, request)
+    if request.kind == "deploy":
+        return _deploy(world, request)
+    return _roll_back(world, request)
+
+
+def _act(world: World, request: Request) -> Decision:
+    inputs = request.inputs["inputs"]
+    assert isinstance(inputs, Mapping)  # noqa: S101 - loop.single wrote it
+    action = Action(str(request.inputs["kind"]), inputs)
+    if action.kind not in REQUESTABLE:
+        return _close(world, request, f"{action.kind} is for the loop itself to decide")
+    if is_over(world, action):
+        return _close(world, request, "done")
+    return ask(world, ARM, action, f"{request.by} asked for it")
+
+
+def _deploy(world: World, request: Request) -> Decision:
+    bundle = BundleId(str(request.inputs["bundle"]))
+    if world.release.champion == bundle:
+        return _close(world, request, f"bundle {bundle[:8]} is live already")
+    if world.release.canary is not None:
+        return Decision(ARM, None, "a deployment waits until the canary has ended")
+    for kind in ("gate", "verify"):
+        if not _passed(world, kind, bundle):
+            return _close(world, request, f"refused: bundle {bundle[:8]} has not passed {kind}")
+    approved, by = world.decisions.get(bundle, (False, "nobody yet"))
+    if not approved:
+        return _close(world, request, f"refused: bundle {bundle[:8]} is not approved ({by})")
+    action = kinds.deploy_on_request(bundle, request.id)
+    return ask(world, ARM, action, f"{request.by} asked for it, and it passed gates and replay")
+
+
+def _passed(world: World, kind: str, bundle: BundleId) -> bool:
+    return any(
+        entry.action.kind == kind
+        and entry.action.inputs["bundle"] == bundle
+        and (world.result(entry.action) or {}).get("passed") is True
+        for entry in world.journal.values()
+    )
+
+
+def _roll_back(world: World, request: Request) -> Decision:
+    release = world.release
+    if release.champion is None:
+        return _close(world, request, "nothing is live")
+    if release.canary is not None:
+        bundle = release.canary.bundle
+        back = kinds.roll_back_on_request(bundle, release.champion, request.id)
+        return ask(world, ARM, back, f"{request.by} asked to end the canary")
+    if release.previous is None:
+        return _close(world, request, "there is no earlier champion to go back to")
+    back = kinds.roll_back_on_request(release.champion, release.previous, request.id)
+    return ask(world, ARM, back, f"{request.by} asked to go back")
+
+
+def _close(world: World, request: Request, answer: str) -> Decision:
+    action = Action("close-request", {"request": request.id, "answer": answer})
+    return ask(world, ARM, action, answer)

@@ -1,0 +1,31 @@
+"""What was begun and cut short is brought to its end."""
+
+from collections.abc import Collection
+
+from everloop.action import Entry
+from everloop.ids import ActionKey
+from everloop.loop.decision import Decision, is_over
+from everloop.loop.world import World
+
+ARM = "resume"
+
+
+def resume(world: World, asked: Collection[ActionKey]) -> Decision:
+    """Ask again for the oldest Action without a final outcome that no other arm asks for.
+
+    A controller that was killed inside an Action may have had its effect without writing its
+    outcome; since every Action is safe to repeat, doing it again writes the outcome too.
+    """
+    due = [
+        entry
+        for entry in world.journal.values()
+        if not is_over(world, entry.action) and entry.action.key not in asked and _due(world, entry)
+    ]
+    if not due:
+        return Decision(ARM, None, "nothing was left half done")
+    oldest = min(due, key=lambda entry: (entry.intended_at, entry.action.key))
+    return Decision(ARM, oldest.action, oldest.reason)
+
+
+def _due(world: World, entry: Entry) -> bool:
+    return entry.not_before is None or entry.not_before <= world.now

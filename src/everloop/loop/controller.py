@@ -1,0 +1,49 @@
+"""The controller: one turn after another, by whoever holds the lease."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from everloop.action import Outcome
+from everloop.errors import Conflict
+from everloop.loop.act import perform
+from everloop.loop.decide import decide
+from everloop.loop.decision import Decision
+from everloop.loop.observe import observe
+from everloop.loop.project import Project, Turn
+from everloop.loop.publish import publish
+from everloop.state.lease import Fence, this_process
+
+LEASE = "controller"
+LEASE_TTL = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One Action that was attempted in a turn, and what came of it."""
+
+    decision: Decision
+    outcome: Outcome
+
+
+def take_turn(
+    project: Project, fence: Fence, clock: Callable[[], datetime]
+) -> tuple[tuple[Decision, ...], tuple[Step, ...]]:
+    """Observe, decide, act once. Raises `Conflict` when another controller has taken over."""
+    now = clock()
+    if not project.leases.renew(fence, now, LEASE_TTL):
+        raise Conflict("another controller has taken over; this one stops writing")
+    publish(project, now)
+    decisions = decide(project.policy, observe(project, now))
+    turn = Turn(fence, now)
+    steps = tuple(
+        Step(decision, perform(project, turn, decision, clock))
+        for decision in decisions
+        if decision.action is not None
+    )
+    return decisions, steps
+
+
+def acquire(project: Project, now: datetime) -> Fence | None:
+    """The right to control, or None while another controller holds it."""
+    return project.leases.acquire(LEASE, this_process(), now, LEASE_TTL)

@@ -1,0 +1,51 @@
+"""Deciding: a pure function from policy and world to what is to be done, and why."""
+
+from collections.abc import Callable
+
+from everloop.loop.arms.answers import record_answers
+from everloop.loop.arms.captures import collect_captures
+from everloop.loop.arms.labelling import ask_people
+from everloop.loop.arms.learning import learn
+from everloop.loop.arms.monitoring import watch
+from everloop.loop.arms.requests import heed_requests
+from everloop.loop.arms.resume import resume
+from everloop.loop.arms.sources import take_sources
+from everloop.loop.arms.stages import admit, judge, roll_out, verify
+from everloop.loop.decision import Decision, is_over
+from everloop.loop.pursuit import Pursuit, pursue
+from everloop.loop.world import World
+from everloop.policy import Policy
+
+Arm = Callable[[Policy, World, Pursuit | None], Decision]
+
+ARMS: tuple[Arm, ...] = (
+    take_sources,
+    collect_captures,
+    record_answers,
+    heed_requests,
+    learn,
+    judge,
+    admit,
+    verify,
+    roll_out,
+    watch,
+    ask_people,
+)
+"""Every arm of the loop, in the order in which its parts of the life follow each other."""
+
+
+def decide(policy: Policy, world: World) -> tuple[Decision, ...]:
+    """One decision an arm: an Action with its reason, or the reason why the arm waits.
+
+    Never asks for an Action that has a final outcome, nor for one twice.
+    """
+    pursuit = pursue(policy, world)
+    decisions = tuple(_once(world, arm(policy, world, pursuit)) for arm in ARMS)
+    asked = {decision.action.key for decision in decisions if decision.action is not None}
+    return (*decisions, resume(world, asked))
+
+
+def _once(world: World, decision: Decision) -> Decision:
+    if decision.action is not None and is_over(world, decision.action):
+        return Decision(decision.arm, None, f"{decision.action.kind} is done: {decision.reason}")
+    return decision

@@ -1,0 +1,29 @@
+"""The evaluation job: the bundle itself, through the code that serves it, on the hold-out."""
+
+import math
+from collections.abc import Mapping
+
+from everloop.data.training_data import read_side
+from everloop.evaluation.evaluate import evaluate as measure
+from everloop.evaluation.evaluate import save
+from everloop.ids import BundleId, Json, SnapshotId
+from everloop.loop.jobs.folder import JobFolder
+from everloop_runtime.bundle import open_bundle
+from everloop_runtime.model import Model
+
+
+def evaluate(job: JobFolder) -> Mapping[str, Json]:
+    """The digest of the stored evaluation and its headline figures."""
+    bundle = BundleId(job.inputs["bundle"])
+    snapshot = job.data.snapshots.open(SnapshotId(job.inputs["snapshot"]))
+    model = Model.load(open_bundle(job.layout.bundles / bundle, bundle))
+    task = job.task
+    held = read_side(job.data, snapshot, "holdout", classes=task.classes, spec=task.spec())
+    evaluation = measure(model, snapshot.id, held, task)
+    digest = save(job.layout.evaluations, evaluation)
+    return {
+        "evaluation": digest,
+        "samples": len(evaluation.samples),
+        "metrics": {n: v if math.isfinite(v) else None for n, v in evaluation.metrics.items()},
+        "interval": list(evaluation.interval),
+    }

@@ -1,0 +1,44 @@
+"""A job's folder: inputs in, content-addressed files and one result out."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from everloop.data.store import DataStore
+from everloop.ids import Json
+from everloop.layout import Layout
+from everloop.tasks.image_classification import ImageClassification
+from everloop.tasks.registry import by_declaration
+from everloop_runtime.files import write_atomic
+from everloop_runtime.ids import canonical_json
+
+
+@dataclass(frozen=True, slots=True)
+class JobFolder:
+    """What a job was asked to do and where it may write."""
+
+    path: Path
+    inputs: Mapping[str, Any]
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(Path(self.inputs["project"]))
+
+    @property
+    def task(self) -> ImageClassification:
+        return by_declaration(self.inputs["task"])
+
+    @property
+    def data(self) -> DataStore:
+        return DataStore(self.layout.data)
+
+    def write(self, name: str, value: Json) -> None:
+        """Put a JSON file beside the inputs, whole or not at all."""
+        write_atomic(self.path / name, canonical_json(value))
+
+
+def open_job(path: Path) -> JobFolder:
+    """The job whose `inputs.json` lies in `path`."""
+    return JobFolder(path, json.loads((path / "inputs.json").read_bytes()))

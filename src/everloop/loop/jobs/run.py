@@ -1,0 +1,31 @@
+"""The one way into a job's process."""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from everloop.errors import EverloopError
+from everloop.ids import Json
+from everloop.loop.jobs.evaluate import evaluate
+from everloop.loop.jobs.folder import JobFolder, open_job
+from everloop.loop.jobs.train import train
+from everloop.loop.jobs.verify import verify
+
+JOBS: Mapping[str, Callable[[JobFolder], Mapping[str, Json]]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "verify": verify,
+}
+
+
+def run_job(path: Path) -> int:
+    """Run the job in `path`; its exit code is 0 when `result.json` was written."""
+    job = open_job(path)
+    try:
+        result = JOBS[job.inputs["kind"]](job)
+    except EverloopError as error:
+        job.write("failure.json", {"error": str(error)})
+        sys.stderr.write(f"{error}\n")
+        return 1
+    job.write("result.json", result)
+    return 0

@@ -1,0 +1,34 @@
+"""The verification job: the hold-out replayed through the candidate's own live service."""
+
+import math
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from everloop.evaluation.evaluate import load
+from everloop.ids import BundleId, Json
+from everloop.loop.jobs.folder import JobFolder
+from everloop.rollout.replay import judge_replay, replay
+from everloop.rollout.service import candidate_service
+
+
+def verify(job: JobFolder) -> Mapping[str, Json]:
+    """Whether the live service gives the answers and the metrics of evaluation."""
+    bundle = BundleId(job.inputs["bundle"])
+    evaluation = load(job.layout.evaluations, job.inputs["evaluation"])
+    images = job.data.samples.read(evaluation.samples)
+    with tempfile.TemporaryDirectory(dir=job.path) as scratch:
+        service = candidate_service(
+            tuple(job.inputs["service"]), bundle, job.layout.bundles, Path(scratch)
+        )
+        with service as client:
+            answers = replay(client, images, evaluation.classes)
+    verdict = judge_replay(evaluation, answers, job.inputs["tolerance"], job.task)
+    return {
+        "passed": verdict.passed,
+        "reasons": list(verdict.reasons),
+        "samples": len(images),
+        "max_difference": min(verdict.max_difference, 1.0),
+        "live": {n: v if math.isfinite(v) else None for n, v in verdict.live.items()},
+        "evaluated": dict(verdict.evaluated),
+    }

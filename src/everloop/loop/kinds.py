@@ -1,0 +1,123 @@
+"""The Actions the loop knows, each made from exactly the inputs that name it."""
+
+from everloop.action import Action
+from everloop.ids import BundleId, SnapshotId
+from everloop.policy import Policy
+from everloop_runtime.ids import digest_json
+
+
+def ingest(source: str, listing: str) -> Action:
+    """Take a folder's new files into the store."""
+    return Action("ingest", {"source": source, "listing": listing})
+
+
+def collect(segment: str) -> Action:
+    """Move one sealed segment of captured answers into the store."""
+    return Action("collect", {"segment": segment})
+
+
+def record_answers(tasks: str) -> Action:
+    """Turn answered label tasks into annotations; `tasks` is the digest of their ids."""
+    return Action("record-answers", {"tasks": tasks})
+
+
+def snapshot(labels_version: str) -> Action:
+    """Pin the data set as it is labelled now."""
+    return Action("snapshot", {"labels": labels_version})
+
+
+def train(policy: Policy, snapshot_id: SnapshotId, code: str) -> Action:
+    """Learn a bundle from a snapshot."""
+    return Action(
+        "train",
+        {
+            "snapshot": snapshot_id,
+            "code": code,
+            "params": dict(policy.train.params),
+            "seed": policy.train.seed,
+            "threads": policy.train.threads,
+        },
+    )
+
+
+def track(run: Action) -> Action:
+    """Record a training attempt, good or bad, in the tracker."""
+    return Action("track", {"run": run.key})
+
+
+def evaluate(bundle: BundleId, snapshot_id: SnapshotId) -> Action:
+    """Measure a bundle on a snapshot's hold-out."""
+    return Action("evaluate", {"bundle": bundle, "snapshot": snapshot_id})
+
+
+def gate(
+    policy: Policy, bundle: BundleId, snapshot_id: SnapshotId, champion: BundleId | None
+) -> Action:
+    """Judge a candidate's evaluation, beside the champion's."""
+    return Action(
+        "gate",
+        {
+            "bundle": bundle,
+            "snapshot": snapshot_id,
+            "champion": champion,
+            "gates": digest_json(policy.gates.model_dump(mode="json")),
+        },
+    )
+
+
+def register(bundle: BundleId) -> Action:
+    """Enter a bundle that passed its gates into the model registry."""
+    return Action("register", {"bundle": bundle})
+
+
+def approve(bundle: BundleId) -> Action:
+    """Approve a candidate by rule."""
+    return Action("approve", {"bundle": bundle})
+
+
+def verify(policy: Policy, bundle: BundleId, snapshot_id: SnapshotId, evaluation: str) -> Action:
+    """Replay the hold-out through the candidate's own live service."""
+    return Action(
+        "verify",
+        {
+            "bundle": bundle,
+            "snapshot": snapshot_id,
+            "evaluation": evaluation,
+            "tolerance": policy.verify.tolerance,
+        },
+    )
+
+
+def canary(bundle: BundleId, champion: BundleId, step: int, share: float) -> Action:
+    """Give a verified candidate a share of the traffic."""
+    return Action("canary", {"bundle": bundle, "champion": champion, "step": step, "share": share})
+
+
+def promote(bundle: BundleId, over: BundleId | None) -> Action:
+    """Make a candidate the champion."""
+    return Action("promote", {"bundle": bundle, "over": over})
+
+
+def roll_back_canary(bundle: BundleId, champion: BundleId, step: int) -> Action:
+    """Take a canary's share back."""
+    return Action("rollback", {"bundle": bundle, "to": champion, "step": step})
+
+
+def deploy_on_request(bundle: BundleId, request: str) -> Action:
+    """Make a verified bundle the champion because a person asked."""
+    return Action("deploy", {"bundle": bundle, "request": request})
+
+
+def roll_back_on_request(bundle: BundleId, to: BundleId, request: str) -> Action:
+    """Go back from a bundle to another because a person asked."""
+    return Action("rollback", {"bundle": bundle, "to": to, "request": request})
+
+
+def monitor(bundle: BundleId, window: int, size: int) -> Action:
+    """Compare one window of the champion's answers with its reference."""
+    return Action("monitor", {"bundle": bundle, "window": window, "size": size})
+
+
+def select(bundle: BundleId, window: int, budget: int) -> Action:
+    """Choose the samples worth a person's time and make label tasks of them."""
+    return Action("select", {"bundle": bundle, "window": window, "budget": budget})

@@ -1,0 +1,103 @@
+"""The candidates as people compare them, read from the journal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from everloop.action import Entry
+from everloop.errors import Refused
+from everloop.ids import BundleId, Json
+from everloop.loop.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedModel:
+    """One candidate, what its gates said and where it is."""
+
+    bundle: BundleId
+    snapshot: str
+    metrics: Mapping[str, float]
+    passed: bool
+    reasons: tuple[str, ...]
+    version: int | None
+    approved_by: str | None
+    traffic: str
+    """`champion`, `canary` or `none`."""
+
+    def as_json(self) -> dict[str, Json]:
+        """All fields by name."""
+        return {
+            "bundle": self.bundle,
+            "snapshot": self.snapshot,
+            "metrics": self.metrics,
+            "passed": self.passed,
+            "reasons": self.reasons,
+            "version": self.version,
+            "approved_by": self.approved_by,
+            "traffic": self.traffic,
+        }
+
+
+def judged_models(project: Project) -> list[JudgedModel]:
+    """Every bundle that came to its gates, in the order it first did."""
+    first: dict[BundleId, Entry] = {}
+    gates = project.journal.entries(("gate",)).values()
+    for entry in sorted(gates, key=lambda entry: entry.intended_at):
+        if entry.outcome is not None and entry.outcome.succeeded:
+            first.setdefault(BundleId(str(entry.action.inputs["bundle"])), entry)
+    evaluations = _results(project, "evaluate")
+    versions = {
+        key[0]: result.get("version") for key, result in _results(project, "register").items()
+    }
+    return [
+        _model(project, bundle, entry, evaluations, versions) for bundle, entry in first.items()
+    ]
+
+
+def judged_model(project: Project, bundle: BundleId) -> JudgedModel:
+    """One of them; `Refused` when the bundle has not come to its gates."""
+    for model in judged_models(project):
+        if model.bundle == bundle:
+            return model
+    raise Refused(f"bundle {bundle[:8]} has not been judged yet; everloop status tells where it is")
+
+
+def _results(project: Project, kind: str) -> dict[tuple[str, str], Mapping[str, Json]]:
+    return {
+        (str(e.action.inputs["bundle"]), str(e.action.inputs.get("snapshot", ""))): e.outcome.result
+        for e in project.journal.entries((kind,)).values()
+        if e.outcome is not None and e.outcome.succeeded
+    }
+
+
+def _model(
+    project: Project,
+    bundle: BundleId,
+    gate: Entry,
+    evaluations: Mapping[tuple[str, str], Mapping[str, Json]],
+    versions: Mapping[str, Json],
+) -> JudgedModel:
+    assert gate.outcome is not None  # noqa: S101 - the caller kept those that succeeded
+    snapshot = str(gate.action.inputs["snapshot"])
+    metrics = evaluations.get((bundle, snapshot), {}).get("metrics", {})
+    assert isinstance(metrics, Mapping)  # noqa: S101 - jobs.evaluate wrote it
+    reasons = gate.outcome.result["reasons"]
+    version, decision = versions.get(bundle), project.decisions.of(bundle)
+    return JudgedModel(
+        bundle=bundle,
+        snapshot=snapshot,
+        metrics={name: float(str(value)) for name, value in metrics.items()},
+        passed=gate.outcome.result["passed"] is True,
+        reasons=tuple(map(str, reasons)) if isinstance(reasons, list) else (),
+        version=version if isinstance(version, int) else None,
+        approved_by=decision.by if decision is not None and decision.approved else None,
+        traffic=_traffic(project, bundle),
+    )
+
+
+def _traffic(project: Project, bundle: BundleId) -> str:
+    release = project.releases.current()
+    if release.champion == bundle:
+        return "champion"
+    if release.canary is not None and release.canary.bundle == bundle:
+        return f"canary, {release.canary.share:.0%}"
+    return "none"

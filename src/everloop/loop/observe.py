@@ -1,0 +1,126 @@
+"""Observing: the stores and the service read into one frozen `World`."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from everloop.action import Entry
+from everloop.data.ingest import scan
+from everloop.data.predictions import ServedFigures
+from everloop.errors import EverloopError
+from everloop.ids import ActionKey, BundleId
+from everloop.loop import kinds
+from everloop.loop.project import Project
+from everloop.loop.world import Labels, Queue, Request, Service, Source, World
+from everloop.rollout.service import live_service
+from everloop.training.project_code import fingerprint
+from everloop_runtime.capture import sealed_segments
+from everloop_runtime.ids import digest_json
+
+_LASTING = ("snapshot", "train", "track", "evaluate", "gate", "register", "approve", "verify",
+            "canary", "promote", "rollback", "deploy", "select")  # fmt: skip
+"""Kinds of which the whole history matters to `decide`; there are few of each."""
+_WINDOWS = 100
+"""How many judged windows back `decide` may look."""
+
+
+def observe(project: Project, now: datetime) -> World:
+    """The world at `now`. Reads only; a part that cannot be read raises as its store does."""
+    release = project.releases.current()
+    champion = release.champion
+    canary = release.canary
+    since = canary.since if canary else None
+    sources = _sources(project)
+    segments = tuple(path.name for path in sealed_segments(project.layout.capture))
+    answers = 0 if champion is None else project.data.predictions.count(champion)
+    return World(
+        now=now,
+        code=fingerprint(project.layout.project),
+        labels=_labels(project),
+        queue=_queue(project),
+        release=release,
+        sources=sources,
+        segments=segments,
+        answers=answers,
+        service=_service(project),
+        canary_figures=_figures(project, canary.bundle if canary else None, since),
+        champion_figures=_figures(project, champion, since),
+        decisions=_decisions(project),
+        requests=tuple(
+            Request(request.id, request.kind, request.inputs, request.by)
+            for request in project.requests.pending()
+        ),
+        journal=_journal(project, sources, segments),
+    )
+
+
+def _sources(project: Project) -> tuple[Source, ...]:
+    found = []
+    for path in project.policy.data.sources:
+        folder = project.layout.project / path
+        if folder.is_dir():
+            listing = scan(folder)
+            found.append(Source(path, listing.digest, len(listing.files)))
+    return tuple(found)
+
+
+def _labels(project: Project) -> Labels:
+    counts = project.data.labelled_counts()
+    return Labels(counts.version, counts.train, counts.holdout)
+
+
+def _queue(project: Project) -> Queue:
+    counts = project.queue.counts()
+    unrecorded = project.queue.answered_unrecorded()
+    return Queue(
+        open=counts.get("open", 0),
+        unrecorded=digest_json([task.id for task in unrecorded]) if unrecorded else None,
+        unrecorded_count=len(unrecorded),
+        oldest_open=project.queue.oldest_open(),
+    )
+
+
+def _service(project: Project) -> Service | None:
+    address = live_service(project.layout)
+    if address is None:
+        return None
+    try:
+        status = address.client().status()
+    except EverloopError:
+        return None
+    failed = {
+        BundleId(bundle): str(told["reason"])
+        for bundle, told in status["bundles"].items()
+        if told["state"] == "failed"
+    }
+    return Service(int(status["generation"]), failed)
+
+
+def _figures(
+    project: Project, bundle: BundleId | None, since: datetime | None
+) -> ServedFigures | None:
+    if bundle is None or since is None:
+        return None
+    return project.data.predictions.figures(bundle, since)
+
+
+def _decisions(project: Project) -> Mapping[BundleId, tuple[bool, str]]:
+    return {
+        bundle: (decision.approved, decision.by)
+        for bundle, decision in project.decisions.all().items()
+    }
+
+
+def _journal(
+    project: Project, sources: tuple[Source, ...], segments: tuple[str, ...]
+) -> Mapping[ActionKey, Entry]:
+    """The part of the journal that a decision can depend on, however long its history is."""
+    journal = project.journal
+    entries = dict(journal.entries(_LASTING))
+    entries.update((entry.action.key, entry) for entry in journal.latest("monitor", _WINDOWS))
+    entries.update(journal.unfinished())
+    named = [kinds.ingest(source.path, source.listing).key for source in sources]
+    named += [kinds.collect(segment).key for segment in segments]
+    for key in named:
+        if entry := journal.entry(key):
+            entries[key] = entry
+    return entries

@@ -1,0 +1,72 @@
+"""One product's open stores and ports, put together by the application."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from everloop.compute.engine import Engine
+from everloop.data.store import DataStore
+from everloop.layout import Layout
+from everloop.policy import Policy
+from everloop.registry.port import Registry, TrackerPage
+from everloop.state.decisions import Decisions
+from everloop.state.journal import Journal
+from everloop.state.label_queue import LabelQueue
+from everloop.state.lease import Fence, Leases
+from everloop.state.releases import Releases
+from everloop.state.requests import Requests
+from everloop.tasks.image_classification import ImageClassification
+from everloop_runtime.images import ImageLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What the project's `product.py` declares, without running it here."""
+
+    product: str
+    task: ImageClassification
+    code: str
+    """Fingerprint of the project's own code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How to start this program's other processes."""
+
+    job: tuple[str, ...]
+    """Runs the job whose folder is appended."""
+    service: tuple[str, ...]
+    """Runs the prediction service; its options are appended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Everything the loop reads from and acts on."""
+
+    layout: Layout
+    policy: Policy
+    declaration: Declaration
+    commands: Commands
+    data: DataStore
+    leases: Leases
+    journal: Journal
+    releases: Releases
+    queue: LabelQueue
+    decisions: Decisions
+    requests: Requests
+    engine: Engine
+    registry: Registry
+    tracker: TrackerPage
+
+    @property
+    def limits(self) -> ImageLimits:
+        """What a picture may be at most."""
+        data = self.policy.data
+        return ImageLimits(max_bytes=data.max_bytes, max_pixels=data.max_pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The right to write, and the time at which the present turn began."""
+
+    fence: Fence
+    now: datetime

@@ -1,0 +1,100 @@
+"""Running a product: its servers kept alive and the controller's turns taken, until stopped."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from everloop.errors import Unavailable
+from everloop.loop.controller import Step, acquire, take_turn
+from everloop.loop.project import Project
+from everloop.loop.publish import publish
+from everloop.rollout.service import Address, keep_service, stop_service
+from everloop.state.lease import Fence
+
+_PATIENCE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where people and programs find the product."""
+
+    service: str
+    tracker: str | None
+
+
+def run(
+    project: Project,
+    clock: Callable[[], datetime],
+    *,
+    stop: Callable[[], bool],
+    started: Callable[[Addresses], None],
+    acted: Callable[[Step], None],
+) -> None:
+    """Run until `stop` says so, then stop the servers too.
+
+    Killed instead, the servers go on: the next run finds and adopts them. While another
+    controller holds the lease this one only keeps waiting for it.
+    """
+    fence = _wait_for_lease(project, clock, stop)
+    if fence is None:
+        return
+    try:
+        publish(project, clock())
+        service = _service(project)
+        tracker = project.tracker.ensure() if project.policy.tracking.ui else None
+        started(Addresses(service.url, tracker))
+        _turns(project, fence, clock, stop, acted)
+    finally:
+        stop_servers(project)
+        project.leases.release(fence)
+
+
+def _service(project: Project) -> Address:
+    """The live service, started if it is not there."""
+    serve = project.policy.serve
+    return keep_service(project.layout, project.commands.service, serve.host, serve.port)
+
+
+def _wait_for_lease(
+    project: Project, clock: Callable[[], datetime], stop: Callable[[], bool]
+) -> Fence | None:
+    while not stop():
+        fence = acquire(project, clock())
+        if fence is not None:
+            return fence
+        time.sleep(_PATIENCE)
+    return None
+
+
+def _turns(
+    project: Project,
+    fence: Fence,
+    clock: Callable[[], datetime],
+    stop: Callable[[], bool],
+    acted: Callable[[Step], None],
+) -> None:
+    interval = project.policy.loop.interval.total_seconds()
+    while not stop():
+        began = time.monotonic()
+        _service(project)
+        try:
+            _, steps = take_turn(project, fence, clock)
+        except Unavailable:
+            steps = ()
+        for step in steps:
+            if step.outcome.final or step.outcome.error:
+                acted(step)
+        # A turn that did something is followed at once: its outcome opens the next step.
+        pause = 0.0 if any(s.outcome.final for s in steps) else interval
+        time.sleep(max(0.0, pause - (time.monotonic() - began)))
+
+
+def stop_servers(project: Project) -> tuple[str, ...]:
+    """Stop the service (which finishes what it is answering) and the tracker's page."""
+    stopped = []
+    if stop_service(project.layout):
+        stopped.append("service")
+    if project.tracker.stop():
+        stopped.append("tracker")
+    return tuple(stopped)

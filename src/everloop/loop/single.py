@@ -1,0 +1,64 @@
+"""Single steps on demand: by the running controller, or by this process when none runs."""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from everloop.action import Action, Outcome
+from everloop.errors import Refused
+from everloop.ids import Json
+from everloop.loop.act import perform
+from everloop.loop.arms.requests import REQUESTABLE, heed_requests
+from everloop.loop.controller import LEASE_TTL, acquire
+from everloop.loop.observe import observe
+from everloop.loop.project import Project, Turn
+from everloop.state.lease import Fence
+
+_PAUSE = 0.2
+
+
+def run_action(
+    project: Project, action: Action, *, by: str, clock: Callable[[], datetime]
+) -> Outcome:
+    """The final outcome of one Action, which is done now unless it was done before."""
+    if action.kind not in REQUESTABLE:
+        raise Refused(f"{action.kind} cannot be asked for singly: {', '.join(REQUESTABLE)} can")
+    ask_loop(project, "act", {"kind": action.kind, "inputs": action.inputs}, by=by, clock=clock)
+    entry = project.journal.entry(action.key)
+    assert entry is not None and entry.outcome is not None  # noqa: S101 - the request is done
+    return entry.outcome
+
+
+def ask_loop(
+    project: Project,
+    kind: str,
+    inputs: Mapping[str, Json],
+    *,
+    by: str,
+    clock: Callable[[], datetime],
+) -> str:
+    """Ask the loop for something and wait for its answer.
+
+    A running controller does it on one of its next turns. Where none runs, this process takes
+    the lease and does that one thing.
+    """
+    request = project.requests.submit(kind, inputs, by, clock())
+    fence: Fence | None = None
+    try:
+        while (answer := project.requests.answer(request)) is None:
+            fence = fence or acquire(project, clock())
+            if fence is not None:
+                _heed(project, fence, clock)
+            time.sleep(_PAUSE)
+    finally:
+        if fence is not None:
+            project.leases.release(fence)
+    return answer
+
+
+def _heed(project: Project, fence: Fence, clock: Callable[[], datetime]) -> None:
+    now = clock()
+    project.leases.renew(fence, now, LEASE_TTL)
+    decision = heed_requests(project.policy, observe(project, now), None)
+    if decision.action is not None:
+        perform(project, Turn(fence, now), decision, clock)

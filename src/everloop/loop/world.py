@@ -1,0 +1,114 @@
+"""The world as the loop sees it at one moment: frozen, and all that `decide` may know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from everloop.action import Action, Entry
+from everloop.data.predictions import ServedFigures
+from everloop.ids import ActionKey, BundleId, Json
+from everloop.state.releases import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder that samples come from."""
+
+    path: str
+    listing: str
+    """Digest of the names, sizes and times of what lies in it."""
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What is labelled so far."""
+
+    version: str
+    """Changes exactly when an annotation is added."""
+    train: int
+    holdout: int
+
+    @property
+    def total(self) -> int:
+        return self.train + self.holdout
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The label tasks of people."""
+
+    open: int
+    """Waiting or being looked at."""
+    unrecorded: str | None
+    """Digest of the answered tasks that are not annotations yet; None when there are none."""
+    unrecorded_count: int
+    oldest_open: datetime | None
+    """When the oldest open task was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the live service says of itself."""
+
+    generation: int
+    """The routes document it has applied."""
+    failed: Mapping[BundleId, str]
+    """Bundles it could not load, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Something a person asked the loop for."""
+
+    id: str
+    kind: str
+    """`act`, `deploy` or `rollback`."""
+    inputs: Mapping[str, Json]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything observed, `now` included."""
+
+    now: datetime
+    code: str
+    """Fingerprint of the project's own code."""
+    labels: Labels
+    queue: Queue
+    release: Release
+    sources: tuple[Source, ...] = ()
+    segments: tuple[str, ...] = ()
+    """Sealed segments of captured answers, oldest first."""
+    answers: int = 0
+    """Answers of the champion that are in the store."""
+    service: Service | None = None
+    """None: it does not answer."""
+    canary_figures: ServedFigures | None = None
+    champion_figures: ServedFigures | None = None
+    """Both since the canary's present step began."""
+    decisions: Mapping[BundleId, tuple[bool, str]] = field(default_factory=dict)
+    """Approved or not, and by whom."""
+    requests: tuple[Request, ...] = ()
+    journal: Mapping[ActionKey, Entry] = field(default_factory=dict)
+
+    def entry(self, action: Action) -> Entry | None:
+        """What the journal knows of this Action."""
+        return self.journal.get(action.key)
+
+    def result(self, action: Action) -> Mapping[str, Json] | None:
+        """The result of an Action that is over and worked; None otherwise."""
+        entry = self.entry(action)
+        if entry is None or entry.outcome is None or not entry.outcome.succeeded:
+            return None
+        return entry.outcome.result
+
+    def latest(self, kind: str) -> Entry | None:
+        """The Action of this kind that succeeded last."""
+        done = [
+            entry
+            for entry in self.journal.values()
+            if entry.action.kind == kind and entry.outcome is not None and entry.outcome.succeeded
+        ]
+        return max(done, key=lambda entry: entry.finished_at or entry.intended_at, default=None)

@@ -1,0 +1,1 @@
+"""Watching a live model without labels: references, drift, estimated accuracy, signals."""

@@ -1,0 +1,75 @@
+"""How accurate is the live model, without labels?
+
+Two estimates from confidence alone, each set so that it gives the known accuracy on the hold-out:
+
+- *average thresholded confidence* (Garg et al. 2022): the share of answers more confident than
+  the threshold that as many hold-out answers exceed as are right;
+- *calibrated confidence*: the mean confidence after the one temperature (Guo et al. 2017) at which
+  the hold-out's mean confidence equals its accuracy.
+
+The lower of the two is taken. Both see only a change that the model itself is less sure about:
+new classes and changed meanings of labels can escape them.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from everloop.monitoring.reference import Reference
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SMALLEST = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedAccuracy:
+    """The estimate for one window."""
+
+    value: float
+    """The lower of the two."""
+    thresholded: float
+    calibrated: float
+    reference: float
+    """The accuracy on the hold-out."""
+
+    @property
+    def drop(self) -> float:
+        """How much lower than on the hold-out."""
+        return self.reference - self.value
+
+
+def estimate(reference: Reference, probabilities: "NDArray[np.float32]") -> EstimatedAccuracy:
+    """The estimated accuracy of a window's answers, `[n, K]`."""
+    import numpy as np
+
+    held = reference.probabilities.max(axis=1)
+    threshold = float(np.quantile(held, 1 - reference.accuracy))
+    thresholded = float((probabilities.max(axis=1) >= threshold).mean())
+    temperature = _temperature(reference)
+    calibrated = _mean_confidence(probabilities, temperature)
+    return EstimatedAccuracy(
+        min(thresholded, calibrated), thresholded, calibrated, reference.accuracy
+    )
+
+
+def _temperature(reference: Reference) -> float:
+    """Where the hold-out's mean confidence meets its accuracy, found by bisection."""
+    low, high = 0.05, 20.0
+    for _ in range(40):
+        middle = (low * high) ** 0.5
+        if _mean_confidence(reference.probabilities, middle) > reference.accuracy:
+            low = middle
+        else:
+            high = middle
+    return float((low * high) ** 0.5)
+
+
+def _mean_confidence(probabilities: "NDArray[np.float32]", temperature: float) -> float:
+    import numpy as np
+
+    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / temperature
+    logits -= logits.max(axis=1, keepdims=True)
+    # The largest logit is 0 now, so the confidence is 1 over the sum.
+    return float((1 / np.exp(logits).sum(axis=1)).mean())

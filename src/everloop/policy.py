@@ -1,0 +1,200 @@
+"""The policy of a product: what `everloop.toml` may say, with its defaults.
+
+Every field is explained under it. `parse_policy` turns the file's text into a `Policy` or
+refuses it with one message that lists every mistake, its line, what was found and what is
+allowed.
+"""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def read_duration(value: object) -> timedelta:
+    """A duration such as `"500ms"`, `"30s"`, `"10m"`, `"2h"` or `"7d"`."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('a duration such as "500ms", "30s", "10m", "2h" or "7d" is wanted')
+    try:
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    except OverflowError as error:
+        raise ValueError("a duration of less than 999999999 days is wanted") from error
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(read_duration),
+    PlainSerializer(lambda value: f"{value.total_seconds():g}s", return_type=str),
+]
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
+    if list(shares) != sorted(set(shares)):
+        raise ValueError("each step's share must be larger than the one before")
+    return shares
+
+
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataPolicy(_Table):
+    """`[data]`: where labelled and unlabelled pictures come from."""
+
+    sources: tuple[str, ...] = ("data/labelled",)
+    """Folders, relative to the project: one sub-folder a class, or pictures without labels."""
+    holdout_share: Share = 0.2
+    """The share of samples kept out of training for good, chosen by content hash."""
+    max_pixels: Count = 50_000_000
+    """A picture of more pixels is not decoded."""
+    max_bytes: Count = 20_000_000
+    """A file of more bytes is not read."""
+
+
+class TrainPolicy(_Table):
+    """`[train]`: when and how a model is learnt."""
+
+    min_labels: Count = 50
+    """Labelled training samples needed before the first model."""
+    new_labels: Count = 50
+    """New labels since the last snapshot that are worth another model."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """What all randomness of a run starts from."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Threads of one training run; part of what makes a run repeatable."""
+    timeout: Duration = timedelta(hours=1)
+    """A run that takes longer is ended."""
+    params: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    """Handed to the training function as they are."""
+
+
+class GatePolicy(_Table):
+    """`[gates]`: what a candidate must show on the hold-out before it may go on."""
+
+    absolute: dict[str, float] = Field(default_factory=lambda: {"accuracy": 0.8})
+    """Metric and the least value it may have."""
+    significance: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """A candidate significantly worse than the champion at this level is stopped."""
+    slice_min_samples: Count = 20
+    """Slices with fewer hold-out samples are reported, not judged."""
+    slice_min_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """No judged slice may be less accurate than this."""
+
+
+class ApprovalPolicy(_Table):
+    """`[approval]`: who lets a candidate that passed its gates go live."""
+
+    by: Literal["rule", "person"] = "rule"
+    """`rule`: passing the gates is enough. `person`: `everloop models approve` is awaited."""
+
+
+class VerifyPolicy(_Table):
+    """`[verify]`: the hold-out replayed through the candidate's own live service."""
+
+    tolerance: Annotated[float, Field(gt=0, lt=0.5)] = 0.001
+    """The largest difference of a probability between evaluation and the live service."""
+
+
+class RolloutPolicy(_Table):
+    """`[rollout]`: how traffic moves to a verified candidate."""
+
+    shares: Annotated[tuple[Share, ...], Field(min_length=1), AfterValidator(_growing)] = (0.1, 0.5)
+    """The canary's share of traffic at each step, growing."""
+    min_requests: Count = 100
+    """Requests a canary must have answered before a step is judged."""
+    soak: Duration = timedelta(minutes=10)
+    """How long a canary must stay healthy at each step."""
+    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """A canary that fails more often is rolled back."""
+    max_latency_ratio: Annotated[float, Field(ge=1)] = 3.0
+    """A canary slower than the champion by more than this (95th percentile) is rolled back."""
+    max_confidence_drop: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """A canary whose mean confidence is lower than the champion's by more is rolled back."""
+    lease: Duration = timedelta(seconds=30)
+    """Without renewal for this long the canary's share returns to the champion."""
+
+
+class MonitorPolicy(_Table):
+    """`[monitor]`: how the live model is watched without labels."""
+
+    window: Annotated[int, Field(ge=20, le=1_000_000)] = 200
+    """Answers in one tumbling window."""
+    false_alarm_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
+    """The chance that a window without drift is called drifted."""
+    harm: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """An estimated loss of accuracy larger than this asks for new labels."""
+    confirm: Annotated[int, Field(ge=1, le=100)] = 2
+    """Harmful windows in a row before the loop acts."""
+
+
+class LabellingPolicy(_Table):
+    """`[labelling]`: how people's time is spent."""
+
+    strategy: str = "hybrid"
+    """How samples to learn from are chosen: `hybrid`, `margin` or `random`."""
+    budget: Count = 150
+    """Label tasks in one round."""
+    holdout_share: Share = 0.3
+    """The part of a round drawn at random for the hold-out: evaluation follows the world."""
+    cooldown: Duration = timedelta(hours=1)
+    """The least time between two rounds."""
+    patience: Duration = timedelta(days=2)
+    """After this the loop goes on with the answers it has."""
+    lease: Duration = timedelta(minutes=10)
+    """How long a task stays with the person who took it."""
+
+
+class ServePolicy(_Table):
+    """`[serve]`: the prediction service."""
+
+    host: str = "127.0.0.1"
+    """The address it listens on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8600
+    """Its port; 0 takes any free one."""
+
+
+class TrackingPolicy(_Table):
+    """`[tracking]`: MLflow's own page over the runs and versions."""
+
+    ui: bool = True
+    """Whether `everloop up` starts it."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8601
+    """Its port; 0 takes any free one."""
+
+
+class LoopPolicy(_Table):
+    """`[loop]`: the reconciler itself."""
+
+    interval: Duration = timedelta(seconds=1)
+    """The pause between two looks at the world."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    """Failed attempts after which an Action is given up."""
+
+
+class Policy(_Table):
+    """All of `everloop.toml`."""
+
+    level: Literal[0, 1, 2]
+    """0: learn, verify and serve. 1: and canary, capture, monitor. 2: and close the loop."""
+    data: DataPolicy = DataPolicy()
+    train: TrainPolicy = TrainPolicy()
+    gates: GatePolicy = GatePolicy()
+    approval: ApprovalPolicy = ApprovalPolicy()
+    verify: VerifyPolicy = VerifyPolicy()
+    rollout: RolloutPolicy = RolloutPolicy()
+    monitor: MonitorPolicy = MonitorPolicy()
+    labelling: LabellingPolicy = LabellingPolicy()
+    serve: ServePolicy = ServePolicy()
+    tracking: TrackingPolicy = TrackingPolicy()
+    loop: LoopPolicy = LoopPolicy()

@@ -1,0 +1,85 @@
+"""What a user declares: a product, its task, and the function that learns it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from everloop.errors import Refused
+from everloop.ids import Json
+
+Params: TypeAlias = Mapping[str, Any]
+"""The table `[train.params]` of `everloop.toml`."""
+
+
+class TaskDeclaration(Protocol):
+    """What the kernel needs to know of a task: how to name it and how to make it again."""
+
+    @property
+    def kind(self) -> str:
+        """The entry-point name of the task, such as `image-classification`."""
+
+    def declaration(self) -> Mapping[str, Json]:
+        """The task's settings as JSON; `kind` is one of the keys."""
+
+
+class TrainingData(Protocol):
+    """The training side of one snapshot, decoded as the service will decode."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names; a label is an index into this."""
+
+    def __len__(self) -> int:
+        """How many samples there are, N."""
+
+    def images(self) -> NDArray[np.float32]:
+        """All images, `[N, channels, height, width]`, from 0 to 1."""
+
+    def labels(self) -> NDArray[np.int64]:
+        """Class indices, `[N]`, in the order of `images`."""
+
+
+class Run(Protocol):
+    """One training attempt, as the training function sees it."""
+
+    @property
+    def seed(self) -> int:
+        """What all randomness was seeded with before the function was called."""
+
+    @property
+    def folder(self) -> Path:
+        """A folder of the run's own for files worth keeping."""
+
+    def log(self, step: int, **metrics: float) -> None:
+        """Record figures of one step (an epoch, say)."""
+
+
+TrainFunction: TypeAlias = Callable[[TrainingData, Params, Run], Any]
+
+
+class Product:
+    """A product: `task` says what is learnt, the function under `@product.train` how."""
+
+    def __init__(self, name: str, *, task: TaskDeclaration) -> None:
+        if not name or not name.isascii() or not name.replace("-", "").replace("_", "").isalnum():
+            raise Refused(f"a product's name is made of letters, digits, '-' and '_'; got {name!r}")
+        self.name = name
+        self.task = task
+        self._train: TrainFunction | None = None
+
+    def train(self, function: TrainFunction) -> TrainFunction:
+        """Use as `@product.train`: what `function` returns is exported to ONNX."""
+        if self._train is not None:
+            raise Refused(f"product {self.name!r} already has a training function")
+        self._train = function
+        return function
+
+    @property
+    def training_function(self) -> TrainFunction:
+        """The function given to `@product.train`; `Refused` when there is none."""
+        if self._train is None:
+            raise Refused(f"product {self.name!r} has no function marked @product.train")
+        return self._train

@@ -1,0 +1,1 @@
+"""The port to experiment trackers and model registries."""

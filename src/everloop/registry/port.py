@@ -1,0 +1,36 @@
+"""The ports: a registry of runs and versions, and its page for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from everloop.ids import BundleId
+from everloop.registry.runs import ModelVersion, RunRecord
+
+
+class Registry(Protocol):
+    """Keeps runs and versions. Each call may be repeated after a crash without doubling."""
+
+    def record_run(self, record: RunRecord, artifacts: Path | None) -> str:
+        """Record an attempt, once for its key; the registry's own id of the run is returned."""
+
+    def register(
+        self, bundle: BundleId, *, run_id: str, tags: Mapping[str, str], files: Path, card: str
+    ) -> int:
+        """Enter a bundle as a version, once; its number is returned."""
+
+    def versions(self) -> list[ModelVersion]:
+        """All versions of the product, oldest first."""
+
+    def set_alias(self, alias: str, version: int) -> None:
+        """Let an alias such as `champion` name this version."""
+
+
+class TrackerPage(Protocol):
+    """The registry's own page, as a server of its own."""
+
+    def ensure(self) -> str:
+        """The page's URL; it is started if it does not run."""
+
+    def stop(self) -> bool:
+        """End it; whether it ran."""

@@ -1,0 +1,1 @@
+"""Bringing a candidate to traffic: services, replay, canary analysis."""

@@ -1,0 +1,124 @@
+"""The journal: what the loop intended, and what came of it."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, insert, select, update
+
+from everloop.action import Action, Entry, Outcome
+from everloop.errors import Conflict
+from everloop.ids import ActionKey
+from everloop.state.database import Database
+from everloop.state.lease import Fence, check_fence
+from everloop.state.tables import journal
+
+
+class Journal:
+    """One row an Action key; every write needs the newest fencing token."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def intend(self, action: Action, arm: str, reason: str, fence: Fence, now: datetime) -> Entry:
+        """Write down that the Action is about to be attempted; what is known of it is returned."""
+        with self._database.write() as connection:
+            check_fence(connection, fence)
+            found = connection.execute(_one(action.key)).one_or_none()
+            if found is not None:
+                return _entry(found)
+            connection.execute(
+                insert(journal).values(
+                    key=action.key,
+                    kind=action.kind,
+                    arm=arm,
+                    inputs=dict(action.inputs),
+                    reason=reason,
+                    intended_at=now,
+                    failures=0,
+                )
+            )
+        return Entry(action, arm, reason, now, None, 0, None, None)
+
+    def finish(self, key: ActionKey, outcome: Outcome, fence: Fence, now: datetime) -> None:
+        """Write down an attempt's outcome. The first final one stands; later ones change nothing.
+
+        Raises `Conflict` when the Action was never intended.
+        """
+        with self._database.write() as connection:
+            check_fence(connection, fence)
+            found = connection.execute(_one(key)).one_or_none()
+            if found is None:
+                raise Conflict(f"{key} was never intended")
+            if found.final:
+                return
+            failed = not outcome.final and outcome.error is not None
+            delay = outcome.delay
+            connection.execute(
+                update(journal)
+                .where(journal.c.key == key)
+                .values(
+                    final=int(outcome.final),
+                    delay=None if delay is None else delay.total_seconds(),
+                    not_before=None if delay is None else now + delay,
+                    result=dict(outcome.result),
+                    error=outcome.error,
+                    failures=found.failures + failed,
+                    finished_at=now if outcome.final else None,
+                )
+            )
+
+    def entry(self, key: ActionKey) -> Entry | None:
+        """What is known of one key."""
+        with self._database.read() as connection:
+            found = connection.execute(_one(key)).one_or_none()
+        return None if found is None else _entry(found)
+
+    def entries(self, kinds: Iterable[str]) -> Mapping[ActionKey, Entry]:
+        """All entries of these kinds."""
+        return self._read(select(journal).where(journal.c.kind.in_(list(kinds))))
+
+    def latest(self, kind: str, most: int) -> tuple[Entry, ...]:
+        """The newest entries of a kind, newest first."""
+        query = select(journal).where(journal.c.kind == kind)
+        return tuple(self._read(query.order_by(*_NEWEST_FIRST).limit(most)).values())
+
+    def unfinished(self) -> Mapping[ActionKey, Entry]:
+        """All entries without a final outcome."""
+        return self._read(
+            select(journal).where((journal.c.final.is_(None)) | (journal.c.final == 0))
+        )
+
+    def timeline(self, most: int) -> tuple[Entry, ...]:
+        """The newest entries of all kinds, oldest of them first."""
+        query = select(journal).order_by(*_NEWEST_FIRST).limit(most)
+        return tuple(reversed(self._read(query).values()))
+
+    def _read(self, query: Select[Any]) -> dict[ActionKey, Entry]:
+        with self._database.read() as connection:
+            entries = [_entry(row) for row in connection.execute(query)]
+        return {entry.action.key: entry for entry in entries}
+
+
+_NEWEST_FIRST = (journal.c.intended_at.desc(), journal.c.key.desc())
+
+
+def _one(key: ActionKey) -> Select[Any]:
+    return select(journal).where(journal.c.key == key)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    outcome = None
+    if row.final is not None:
+        delay = None if row.delay is None else timedelta(seconds=row.delay)
+        outcome = Outcome(bool(row.final), delay, row.result, row.error)
+    return Entry(
+        action=Action(row.kind, row.inputs),
+        arm=row.arm,
+        reason=row.reason,
+        intended_at=row.intended_at,
+        not_before=row.not_before,
+        failures=row.failures,
+        outcome=outcome,
+        finished_at=row.finished_at,
+    )

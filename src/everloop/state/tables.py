@@ -1,0 +1,133 @@
+"""The tables of the state database. A change here needs a migration beside it."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, kept as microseconds since 1970, so that it sorts and compares exactly."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return round(value.timestamp() * 1_000_000)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else datetime.fromtimestamp(value / 1_000_000, UTC)
+
+
+metadata = MetaData()
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("token", Integer, nullable=False),
+    Column("holder", String),
+    Column("expires", Moment),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("kind", String, nullable=False, index=True),
+    Column("arm", String, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("intended_at", Moment, nullable=False, index=True),
+    Column("not_before", Moment),
+    Column("failures", Integer, nullable=False),
+    Column("final", Integer),
+    Column("delay", Float),
+    Column("result", JSON),
+    Column("error", Text),
+    Column("finished_at", Moment),
+    Index("journal_unfinished", "final"),
+)
+
+release = Table(
+    "release",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("champion", String),
+    Column("champion_since", Moment),
+    Column("previous", String),
+    Column("canary", String),
+    Column("step", Integer),
+    Column("share", Float),
+    Column("canary_since", Moment),
+)
+
+release_history = Table(
+    "release_history",
+    metadata,
+    Column("generation", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("what", String, nullable=False),
+    Column("bundle", String),
+    Column("reason", Text),
+)
+
+label_tasks = Table(
+    "label_tasks",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("sample", String, nullable=False),
+    Column("round", String, nullable=False, index=True),
+    Column("purpose", String, nullable=False),
+    Column("suggestion", String),
+    Column("suggested_by", String),
+    Column("suggestion_confidence", Float),
+    Column("created_at", Moment, nullable=False),
+    Column("status", String, nullable=False),
+    Column("leased_by", String),
+    Column("leased_until", Moment),
+    Column("label", String),
+    Column("answered_by", String),
+    Column("answered_at", Moment),
+    Column("skip_reason", Text),
+    Index("label_tasks_waiting", "status", "position"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bundle", String, nullable=False, index=True),
+    Column("approved", Integer, nullable=False),
+    Column("by", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False, index=True),
+    Column("answer", Text),
+    Column("answered_at", Moment),
+)

@@ -1,0 +1,96 @@
+"""One class for each image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from everloop.errors import Refused
+from everloop.ids import Json
+from everloop_runtime.images import ImageSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_BINS = 15
+_CHANNELS = (1, 3)
+
+
+@dataclass(frozen=True, init=False)
+class ImageClassification:
+    """Images of `size` (height, width) and `channels` (1 grey, 3 RGB), each of one class."""
+
+    kind: ClassVar[str] = "image-classification"
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    channels: int
+
+    def __init__(
+        self, classes: str | Sequence[str], size: tuple[int, int] = (224, 224), channels: int = 3
+    ) -> None:
+        """A string of classes means one class a character. `Refused` when they do not do."""
+        names = tuple(str(name) for name in classes)
+        if len(names) < 2 or len(set(names)) != len(names) or not all(names):
+            raise Refused(f"at least two classes, each named once, are wanted; got {names}")
+        if channels not in _CHANNELS or len(size) != 2 or min(size) < 1:
+            raise Refused(f"size is (height, width) and channels 1 or 3; got {size} and {channels}")
+        object.__setattr__(self, "classes", names)
+        object.__setattr__(self, "size", (int(size[0]), int(size[1])))
+        object.__setattr__(self, "channels", channels)
+
+    def declaration(self) -> Mapping[str, Json]:
+        """The task as JSON."""
+        return {
+            "kind": self.kind,
+            "classes": list(self.classes),
+            "size": list(self.size),
+            "channels": self.channels,
+        }
+
+    def spec(self) -> ImageSpec:
+        """The pixels a model of this task takes."""
+        return ImageSpec(self.size[0], self.size[1], self.channels)
+
+    def score(
+        self, probabilities: "NDArray[np.float32]", labels: "NDArray[np.int64]"
+    ) -> Mapping[str, float]:
+        """Metrics of answers `[N, K]` against class indices `[N]`.
+
+        `accuracy`, `macro_f1` and `log_loss` as scikit-learn defines them, and
+        `expected_calibration_error` over 15 equal-width bins of confidence (Guo et al. 2017, "On
+        Calibration of Modern Neural Networks"). Answers that are not numbers give NaN.
+        """
+        import numpy as np
+        from sklearn import metrics
+
+        if not np.isfinite(probabilities).all():
+            nothing = float("nan")
+            return dict.fromkeys(
+                ("accuracy", "macro_f1", "log_loss", "expected_calibration_error"), nothing
+            )
+        answers = probabilities.argmax(axis=1)
+        known = list(range(len(self.classes)))
+        present = sorted(set(labels.tolist()))
+        return {
+            "accuracy": float(metrics.accuracy_score(labels, answers)),
+            "macro_f1": float(
+                metrics.f1_score(labels, answers, labels=present, average="macro", zero_division=0)
+            ),
+            "log_loss": float(
+                metrics.log_loss(labels, probabilities.astype(np.float64), labels=known)
+            ),
+            "expected_calibration_error": _calibration_error(probabilities, labels),
+        }
+
+
+def _calibration_error(probabilities: "NDArray[np.float32]", labels: "NDArray[np.int64]") -> float:
+    import numpy as np
+
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    correct = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
+    gaps = [
+        abs(correct[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean()
+        for b in np.unique(bins)
+    ]
+    return float(sum(gaps))

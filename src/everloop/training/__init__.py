@@ -1,0 +1,1 @@
+"""Learning: the user's training function run repeatably, and its model exported to ONNX."""
