@@ -94,7 +94,7 @@ def _live(
     for digit in images:
         if product.count("promote") > champions:
             champions, after = product.count("promote"), 0
-        mending = product.count("select") >= champions
+        mending = product.count("select", purpose="teach") >= champions
         if not mending and champions > 1:
             after += 1
             if after > AFTER_RECOVERY:

@@ -47,8 +47,7 @@ class ProductProcess:
         self._process.wait(60)
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._process.stdout or ():
             told = json.loads(line)
             if "service" in told:
                 self.service, self.tracker = told["service"], told["tracker"]
@@ -64,9 +63,17 @@ class ProductProcess:
         with self._lock:
             return list(self._events)
 
-    def count(self, kind: str) -> int:
-        """How many Actions of a kind have ended well."""
-        return len([e for e in self.events() if e["kind"] == kind and e["error"] is None])
+    def count(self, kind: str, **inputs: str) -> int:
+        """How many Actions of a kind, with these inputs, have ended well."""
+        return len(
+            [
+                event
+                for event in self.events()
+                if event["kind"] == kind
+                and event["error"] is None
+                and inputs.items() <= event["inputs"].items()
+            ]
+        )
 
     def canary_steps_before(self, promotions: int) -> int:
         """How many canary steps there were up to the n-th promotion."""

@@ -149,6 +149,10 @@ class LabellingPolicy(_Table):
     """The part of a round drawn at random for the hold-out: evaluation follows the world."""
     cooldown: Duration = timedelta(hours=1)
     """The least time between two rounds."""
+    audit: Count = 40
+    """Samples drawn at random for people when the input changed and no harm is estimated."""
+    audit_every: Duration = timedelta(days=1)
+    """How long an audit that found no harm stands while the drift goes on."""
     patience: Duration = timedelta(days=2)
     """After this the loop goes on with the answers it has."""
     lease: Duration = timedelta(minutes=10)

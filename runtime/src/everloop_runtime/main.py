@@ -78,7 +78,9 @@ def _listen(host: str, port: int, *, allow_remote: bool) -> socket.socket:
     if not allow_remote and not _is_loopback(host):
         raise Refused(f"{host} can be reached by others; say --allow-remote if that is meant")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family)
+    # The protocol is named: without it the event loop would not turn Nagle's algorithm off, and
+    # each answer would wait 40 ms for the client's delayed acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

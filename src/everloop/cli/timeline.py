@@ -31,6 +31,7 @@ def step_as_json(step: "Step", now: datetime) -> Mapping[str, Json]:
         "arm": step.decision.arm,
         "kind": action.kind,
         "key": action.key,
+        "inputs": action.inputs,
         "reason": step.decision.reason,
         "told": f"FAILED {step.outcome.error}"
         if step.outcome.error
@@ -54,6 +55,9 @@ def figures(result: Mapping[str, Json]) -> str:
     """The plain figures of a result, short."""
     if "summary" in result:
         return str(result["summary"])
+    if isinstance(reasons := result.get("reasons"), list) and reasons:
+        passed = "passed" if result.get("passed") else "STOPPED"
+        return f"{passed}: {'; '.join(str(reason) for reason in reasons)}"
     parts = []
     for name, value in result.items():
         if isinstance(value, float):

@@ -11,8 +11,7 @@ def model_card(bundle: Bundle, evaluation: Evaluation) -> str:
     lines = [
         f"# {manifest.product}, bundle {bundle.id[:12]}",
         "",
-        f"Answers one of {len(manifest.classes)} classes for an image: "
-        f"{', '.join(manifest.classes)}.",
+        f"Answers one of {len(manifest.classes)} classes: {', '.join(manifest.classes)}.",
         "",
         f"## On the hold-out ({len(evaluation.samples)} samples it never learnt from)",
         "",

@@ -54,6 +54,14 @@ def choose(
     )
 
 
+def draw(pool: Pool, budget: int, seed: int) -> tuple[SampleId, ...]:
+    """At most `budget` samples of the pool, uniformly at random."""
+    import numpy as np
+
+    rows = np.random.default_rng(seed).permutation(len(pool.samples))[:budget]
+    return tuple(pool.samples[row] for row in rows)
+
+
 def margins(probabilities: "NDArray[np.float32]") -> "NDArray[np.float32]":
     """How far the best class is ahead of the second, `[n]`; small means unsure.
 

@@ -118,6 +118,12 @@ def monitor(bundle: BundleId, window: int, size: int) -> Action:
     return Action("monitor", {"bundle": bundle, "window": window, "size": size})
 
 
-def select(bundle: BundleId, window: int, budget: int) -> Action:
-    """Choose the samples worth a person's time and make label tasks of them."""
-    return Action("select", {"bundle": bundle, "window": window, "budget": budget})
+def select(bundle: BundleId, window: int, budget: int, purpose: str) -> Action:
+    """Choose samples and make label tasks of them.
+
+    `purpose`: `teach` takes those worth most for the next model, `audit` takes them at random,
+    to measure the live one.
+    """
+    return Action(
+        "select", {"bundle": bundle, "window": window, "budget": budget, "purpose": purpose}
+    )

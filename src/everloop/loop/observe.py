@@ -10,7 +10,7 @@ from everloop.errors import EverloopError
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
 from everloop.loop.project import Project
-from everloop.loop.world import Labels, Queue, Request, Service, Source, World
+from everloop.loop.world import Audit, Labels, Queue, Request, Service, Source, World
 from everloop.rollout.service import live_service
 from everloop.training.project_code import fingerprint
 from everloop_runtime.capture import sealed_segments
@@ -42,6 +42,7 @@ def observe(project: Project, now: datetime) -> World:
         segments=segments,
         answers=answers,
         service=_service(project),
+        audit=_audit(project, champion),
         canary_figures=_figures(project, canary.bundle if canary else None, since),
         champion_figures=_figures(project, champion, since),
         decisions=_decisions(project),
@@ -75,8 +76,14 @@ def _queue(project: Project) -> Queue:
         open=counts.get("open", 0),
         unrecorded=digest_json([task.id for task in unrecorded]) if unrecorded else None,
         unrecorded_count=len(unrecorded),
+        newest_answer=max((task.at for task in unrecorded), default=None),
         oldest_open=project.queue.oldest_open(),
     )
+
+
+def _audit(project: Project, champion: BundleId | None) -> Audit | None:
+    found = None if champion is None else project.queue.latest_audit(champion)
+    return None if found is None else Audit(*found)
 
 
 def _service(project: Project) -> Service | None:
@@ -84,7 +91,8 @@ def _service(project: Project) -> Service | None:
     if address is None:
         return None
     try:
-        status = address.client().status()
+        with address.client() as client:
+            status = client.status()
     except EverloopError:
         return None
     failed = {

@@ -43,8 +43,20 @@ class Queue:
     unrecorded: str | None
     """Digest of the answered tasks that are not annotations yet; None when there are none."""
     unrecorded_count: int
+    newest_answer: datetime | None
+    """When the newest of them was given."""
     oldest_open: datetime | None
     """When the oldest open task was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What people said of answers of the champion drawn at random."""
+
+    at: datetime
+    """When the samples were drawn."""
+    answered: int
+    right: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,8 @@ class World:
     """Answers of the champion that are in the store."""
     service: Service | None = None
     """None: it does not answer."""
+    audit: Audit | None = None
+    """The latest of the champion; None without one."""
     canary_figures: ServedFigures | None = None
     champion_figures: ServedFigures | None = None
     """Both since the canary's present step began."""
@@ -104,11 +118,14 @@ class World:
             return None
         return entry.outcome.result
 
-    def latest(self, kind: str) -> Entry | None:
-        """The Action of this kind that succeeded last."""
+    def latest(self, kind: str, **inputs: Json) -> Entry | None:
+        """The Action of this kind, with these inputs among its own, that succeeded last."""
         done = [
             entry
             for entry in self.journal.values()
-            if entry.action.kind == kind and entry.outcome is not None and entry.outcome.succeeded
+            if entry.action.kind == kind
+            and inputs.items() <= entry.action.inputs.items()
+            and entry.outcome is not None
+            and entry.outcome.succeeded
         ]
         return max(done, key=lambda entry: entry.finished_at or entry.intended_at, default=None)

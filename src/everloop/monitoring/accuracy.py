@@ -11,6 +11,7 @@ The lower of the two is taken. Both see only a change that the model itself is l
 new classes and changed meanings of labels can escape them.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _SMALLEST = 1e-12
+_Z95_ONE_SIDED = 1.6448536269514722
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,26 @@ class EstimatedAccuracy:
     calibrated: float
     reference: float
     """The accuracy on the hold-out."""
+    answers: int
+    """In the window."""
+    held_out: int
+    """Samples of the hold-out."""
 
     @property
     def drop(self) -> float:
         """How much lower than on the hold-out."""
         return self.reference - self.value
+
+    @property
+    def sure_drop(self) -> float:
+        """The least drop that the sizes of window and hold-out leave plausible.
+
+        The lower end of a one-sided 95% interval of the difference of two proportions (normal
+        approximation, Wald).
+        """
+        spread = self.value * (1 - self.value) / max(self.answers, 1)
+        spread += self.reference * (1 - self.reference) / max(self.held_out, 1)
+        return self.drop - _Z95_ONE_SIDED * math.sqrt(spread)
 
 
 def estimate(reference: Reference, probabilities: "NDArray[np.float32]") -> EstimatedAccuracy:
@@ -50,7 +67,12 @@ def estimate(reference: Reference, probabilities: "NDArray[np.float32]") -> Esti
     temperature = _temperature(reference)
     calibrated = _mean_confidence(probabilities, temperature)
     return EstimatedAccuracy(
-        min(thresholded, calibrated), thresholded, calibrated, reference.accuracy
+        value=min(thresholded, calibrated),
+        thresholded=thresholded,
+        calibrated=calibrated,
+        reference=reference.accuracy,
+        answers=len(probabilities),
+        held_out=len(reference.correct),
     )
 
 

@@ -28,8 +28,8 @@ class Signal:
 
     @property
     def harmful(self) -> bool:
-        """The input changed, and the model is estimated to lose more than the limit by it."""
-        return self.drift.drifted and self.accuracy.drop > self.harm
+        """The input changed, and by more than chance the estimated loss is over the limit."""
+        return self.drift.drifted and self.accuracy.sure_drop > self.harm
 
     @property
     def summary(self) -> str:

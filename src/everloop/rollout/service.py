@@ -61,7 +61,8 @@ def live_service(layout: Layout) -> Address | None:
     if address is None:
         return None
     try:
-        status = address.client(timeout=2.0).status()
+        with address.client(timeout=2.0) as client:
+            status = client.status()
     except EverloopError:
         return None
     return address if status["instance"] == address.instance else None
@@ -167,9 +168,10 @@ def candidate_service(
         log=log,
     )
     try:
-        client = wait_for_address(process, address, log).client(timeout=30.0)
-        client.wait_ready(_START_SECONDS)
-        yield client
+        # Closed before the service is stopped: it drains its connections first.
+        with wait_for_address(process, address, log).client(timeout=30.0) as client:
+            client.wait_ready(_START_SECONDS)
+            yield client
     finally:
         process.send_signal(signal.SIGTERM)
         try:

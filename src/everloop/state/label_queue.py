@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Row, func, insert, or_, select, update
 
@@ -16,6 +16,10 @@ from everloop.state.tables import label_tasks
 _T = label_tasks.c
 
 
+Purpose: TypeAlias = Literal["train", "holdout", "audit"]
+"""To learn from, to evaluate on, or drawn at random to measure the live model."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabelTask:
     """One sample waiting for a person."""
@@ -23,7 +27,7 @@ class LabelTask:
     id: LabelTaskId
     sample: SampleId
     round: str
-    purpose: Literal["train", "holdout"]
+    purpose: Purpose
     suggestion: str | None
     """The pre-label that is offered."""
     suggested_by: str | None
@@ -132,6 +136,22 @@ class LabelQueue:
         query = select(_T.created_at).where(_T.status == "open").order_by(_T.position).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar()
+
+    def latest_audit(self, bundle: str) -> tuple[datetime, int, int] | None:
+        """Of the newest audit of a bundle's answers: when, how many answered, how many right."""
+        mine = (_T.purpose == "audit") & (_T.suggested_by == bundle)
+        newest = select(_T.round, _T.created_at).where(mine).order_by(_T.position.desc()).limit(1)
+        done = _T.status.in_(("answered", "recorded"))
+        with self._database.read() as connection:
+            found = connection.execute(newest).one_or_none()
+            if found is None:
+                return None
+            this = mine & done & (_T.round == found.round)
+            answered = connection.execute(select(func.count()).where(this)).scalar_one()
+            right = connection.execute(
+                select(func.count()).where(this, _T.label == _T.suggestion)
+            ).scalar_one()
+        return found.created_at, answered, right
 
     def answered_unrecorded(self) -> tuple[Answered, ...]:
         """The answers that are not annotations yet, in the order of their tasks."""

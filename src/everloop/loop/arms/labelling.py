@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from everloop.action import Entry
+from everloop.evaluation.evaluate import wilson
 from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.learning import why_learn
@@ -23,13 +25,35 @@ def ask_people(policy: Policy, world: World, pursuit: Pursuit | None) -> Decisio
         return Decision(ARM, None, "no model is live")
     if waits := _busy(policy, world, pursuit):
         return Decision(ARM, None, waits)
-    harm, window = _confirmed_harm(policy, world, champion)
-    if window is None:
-        return Decision(ARM, None, harm)
-    action = kinds.select(champion, window, policy.labelling.budget)
+    recent = _windows_since_last_round(world, champion)[: policy.monitor.confirm]
+    harm = _find_harm(policy, world, recent)
+    if harm is not None:
+        if waits := _cooldown(policy, world):
+            return Decision(ARM, None, f"{harm}; {waits}")
+        return _ask(world, champion, recent, policy.labelling.budget, "teach", harm)
+    if not _all_say(world, recent, "drifted", policy.monitor.confirm):
+        return Decision(
+            ARM, None, f"no drift in the last {policy.monitor.confirm} windows in a row"
+        )
+    if world.audit is not None and world.now - world.audit.at < policy.labelling.audit_every:
+        told = f"{world.audit.right} of {world.audit.answered} audited answers were right"
+        return Decision(ARM, None, f"the input changed and no harm is found: {told}")
+    why = f"the input changed and no harm is estimated: an audit will tell ({_told(world, recent)})"
+    return _ask(world, champion, recent, policy.labelling.audit, "audit", why)
+
+
+def _ask(
+    world: World,
+    champion: BundleId,
+    recent: list[Entry],
+    budget: int,
+    purpose: str,
+    why: str,
+) -> Decision:
+    action = kinds.select(champion, window_of(recent[0]), budget, purpose)
     if is_over(world, action):
-        return Decision(ARM, None, f"people were asked at window {window}; waits for later ones")
-    return ask(world, ARM, action, harm)
+        return Decision(ARM, None, "people were asked about this window; waits for later ones")
+    return ask(world, ARM, action, why)
 
 
 def _busy(policy: Policy, world: World, pursuit: Pursuit | None) -> str | None:
@@ -42,24 +66,49 @@ def _busy(policy: Policy, world: World, pursuit: Pursuit | None) -> str | None:
         return f"{pursuit.name} may mend it: it is at {pursuit.stage}"
     if why_learn(policy, world, pursuit)[1]:
         return "new labels are about to be learnt from"
-    last = world.latest("select")
-    if last is None:
-        return None
-    left = (last.finished_at or last.intended_at) + policy.labelling.cooldown - world.now
-    if left > timedelta(0):
-        return f"the last round was a moment ago; {left.total_seconds():.0f} s of cooldown are left"
     return None
 
 
-def _confirmed_harm(policy: Policy, world: World, champion: BundleId) -> tuple[str, int | None]:
-    """The newest window, when enough windows in a row were harmful since the last round."""
-    last = world.latest("select")
-    asked = window_of(last) if last and last.action.inputs["bundle"] == champion else -1
-    judged = [entry for entry in windows(world, champion) if window_of(entry) > asked]
-    needed = policy.monitor.confirm
-    newest = judged[:needed]
-    harmful = [entry for entry in newest if (world.result(entry.action) or {}).get("harmful")]
-    if len(harmful) < needed:
-        return f"{len(harmful)} harmful windows of the {needed} in a row that ask for people", None
-    told = (world.result(newest[0].action) or {}).get("summary", "")
-    return f"{needed} harmful windows in a row: {told}", window_of(newest[0])
+def _cooldown(policy: Policy, world: World) -> str | None:
+    last = world.latest("select", purpose="teach")
+    if last is None:
+        return None
+    left = (last.finished_at or last.intended_at) + policy.labelling.cooldown - world.now
+    if left <= timedelta(0):
+        return None
+    return f"{left.total_seconds():.0f} s of cooldown are left since the last round"
+
+
+def _windows_since_last_round(world: World, champion: BundleId) -> list[Entry]:
+    """The champion's judged windows after the ones that led to its last round, newest first."""
+    last = world.latest("select", purpose="teach", bundle=champion)
+    asked = window_of(last) if last else -1
+    return [entry for entry in windows(world, champion) if window_of(entry) > asked]
+
+
+def _find_harm(policy: Policy, world: World, recent: list[Entry]) -> str | None:
+    """Why the live model is held to be harmed: by estimate, or by what people said."""
+    confirm = policy.monitor.confirm
+    if _all_say(world, recent, "harmful", confirm):
+        return f"{confirm} harmful windows in a row: {_told(world, recent)}"
+    audit = world.audit
+    if audit is None or not audit.answered or not _all_say(world, recent, "drifted", confirm):
+        return None
+    figures = world.result(recent[0].action) or {}
+    expected = float(str(figures["reference_accuracy"]))
+    # Even the most that chance leaves plausible is too little.
+    if wilson(audit.right, audit.answered)[1] >= expected - policy.monitor.harm:
+        return None
+    return (
+        f"drift, and only {audit.right} of {audit.answered} audited answers were right "
+        f"({expected:.3f} on the hold-out)"
+    )
+
+
+def _all_say(world: World, recent: list[Entry], what: str, needed: int) -> bool:
+    said = [entry for entry in recent if (world.result(entry.action) or {}).get(what) is True]
+    return len(said) >= needed
+
+
+def _told(world: World, recent: list[Entry]) -> str:
+    return str((world.result(recent[0].action) or {}).get("summary", ""))

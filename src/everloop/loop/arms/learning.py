@@ -53,7 +53,9 @@ def _new_labels(policy: Policy, world: World, pursuit: Pursuit) -> tuple[str, bo
     learnt = _labels_at(world, pursuit.snapshot)
     new = world.labels.total - learnt
     queue = world.queue
-    if new > 0 and queue.open == 0 and queue.unrecorded is None and _round_ended(world, pursuit):
+    if queue.unrecorded is not None:
+        return f"{new} new labels, and answers are being recorded", False
+    if new > 0 and queue.open == 0 and _round_ended(world, pursuit):
         return f"a round of labelling ended with {new} new labels", True
     wanted = policy.train.new_labels
     if new < wanted:
@@ -74,6 +76,6 @@ def _labels_at(world: World, snapshot: SnapshotId) -> int:
 
 def _round_ended(world: World, pursuit: Pursuit) -> bool:
     """Whether a labelling round was asked for after the last training began."""
-    chosen = world.latest("select")
+    chosen = world.latest("select", purpose="teach")
     trained: Entry | None = world.entry(pursuit.train)
     return chosen is not None and trained is not None and chosen.intended_at > trained.intended_at

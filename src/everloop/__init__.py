@@ -1,0 +1,1 @@
+"""Everloop, the control plane: the whole life of a machine-learning product in one loop."""
