@@ -6,11 +6,13 @@ import ipaddress
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from everloop_runtime.errors import EverloopError, Refused, Unavailable
@@ -50,8 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EverloopError as error:
         sys.stderr.write(f"{error}\n")
         return 3
+    # The server finishes what it is answering, then raises the signal that ended it once more.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
     asyncio.run(_serve(options, listening))
     return 0
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """A bundle's model, running: images in, answers out, the same wherever it runs."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,8 +41,7 @@ class Answer:
 class Graph:
     """An ONNX graph of the bundle's contract.
 
-    It is loaded from bytes, never from a path, so that no reference to another file in it can
-    be followed. Raises `Refused` when it is not such a graph.
+    Raises `Refused` when it is not such a graph, or when it refers to another file.
     """
 
     def __init__(self, onnx: bytes, threads: int = 1) -> None:
@@ -54,6 +54,10 @@ class Graph:
         options.log_severity_level = 4
         # A thread that spins for work takes a core from the rest of the service.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Weights outside the graph would be looked for here, where no file can be.
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", os.devnull
+        )
         try:
             self._session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:

@@ -29,7 +29,10 @@ class LocalEngine:
             return _read_end(job.folder, json.loads(ended.read_bytes()))
         starts = _starts(job.folder)
         if starts >= _MOST_STARTS:
-            return Failed(f"was killed {starts} times before its end; {_last_words(job.folder)}")
+            return Failed(
+                f"was killed {starts} times before its end (the machine may have run out of "
+                f"memory); {_last_words(job.folder)}"
+            )
         write_atomic(job.folder / "starts.json", json.dumps(starts + 1).encode())
         self._start(job)
         return Running()

@@ -1,7 +1,8 @@
 """`python -m everloop.compute.runner FOLDER SECONDS COMMAND...`: one job's guardian.
 
 It locks the folder for as long as it lives, runs the command, ends it and everything it started
-when its time is up, and writes `exit.json` at the end.
+when its time is up, and writes `exit.json` at the end. A command ended by a signal from outside
+has not come to its end: nothing is written, so that it is started again.
 """
 
 import fcntl
@@ -29,11 +30,14 @@ def main(arguments: list[str]) -> int:
         os.close(sys.stdout.fileno())
         if not (folder / "exit.json").exists():
             end = _run(folder, seconds, command, lock.fileno())
-            write_atomic(folder / "exit.json", json.dumps(end).encode())
+            if end is not None:
+                write_atomic(folder / "exit.json", json.dumps(end).encode())
     return 0
 
 
-def _run(folder: Path, seconds: float, command: list[str], lock: int) -> dict[str, str | int]:
+def _run(
+    folder: Path, seconds: float, command: list[str], lock: int
+) -> dict[str, str | int] | None:
     with (folder / "log.txt").open("ab") as log:
         try:
             # The lock is inherited: while any part of the job lives, it counts as running.
@@ -56,7 +60,9 @@ def _run(folder: Path, seconds: float, command: list[str], lock: int) -> dict[st
         code = process.wait()
     if timed_out:
         return {"code": 124, "reason": f"it took longer than its {seconds:g} s and was ended"}
-    return {"code": code, "reason": _reason(code)}
+    if code < 0:
+        return None
+    return {"code": code, "reason": f"it ended with exit code {code}"}
 
 
 def _end_group(group: int) -> None:
@@ -64,14 +70,6 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
         return
-
-
-def _reason(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "it was killed (SIGKILL); the machine may have run out of memory"
-    if code < 0:
-        return f"it was ended by {signal.Signals(-code).name}"
-    return f"it ended with exit code {code}"
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everloop.errors import Conflict, Unavailable
+from everloop.errors import Unavailable
 
 if TYPE_CHECKING:
     import lance
@@ -37,7 +37,7 @@ class LanceTable:
         return self._open
 
     def append(self, rows: "pa.Table | pa.RecordBatch | pa.RecordBatchReader") -> None:
-        """Add rows in one commit. Raises `Conflict` when others' commits keep coming first."""
+        """Add rows in one commit. Raises `Unavailable` when others' commits keep coming first."""
         import lance
 
         for attempt in range(_ATTEMPTS):
@@ -114,7 +114,7 @@ def _is_race(error: OSError) -> bool:
     return "conflict" in told or "already exists" in told
 
 
-def _explained(path: Path, error: OSError) -> Conflict | Unavailable:
+def _explained(path: Path, error: OSError) -> Unavailable:
     if _is_race(error):
-        return Conflict(f"{path.name}: others' writes kept coming first: {error}")
+        return Unavailable(f"{path.name}: others' writes kept coming first: {error}")
     return Unavailable(f"{path.name} cannot be used: {error}")

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from everloop.errors import Refused
 from everloop.loop.project import Project
 from everloop_runtime.routes import CanaryRoute, Routes, read_routes, write_routes
 
@@ -23,8 +24,16 @@ def publish(project: Project, now: datetime) -> None:
             renewal=_renewal(now, lease),
         )
     wanted = Routes(generation=release.generation, champion=release.champion, canary=canary)
-    if read_routes(project.layout.routes) != wanted:
+    if _published(project) != wanted:
         write_routes(project.layout.routes, wanted)
+
+
+def _published(project: Project) -> Routes | None:
+    """What the document says; None when it is broken, and so must be written anew."""
+    try:
+        return read_routes(project.layout.routes)
+    except Refused:
+        return None
 
 
 def _renewal(now: datetime, lease: timedelta) -> int:

@@ -1,11 +1,12 @@
 """Running a product: its servers kept alive and the controller's turns taken, until stopped."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from everloop.errors import Unavailable
+from everloop.errors import Conflict, Unavailable
 from everloop.loop.controller import Step, acquire, take_turn
 from everloop.loop.project import Project
 from everloop.loop.publish import publish
@@ -13,6 +14,7 @@ from everloop.rollout.service import Address, keep_service, stop_service
 from everloop.state.lease import Fence
 
 _PATIENCE = 0.2
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +35,33 @@ def run(
 ) -> None:
     """Run until `stop` says so, then stop the servers too.
 
-    Killed instead, the servers go on: the next run finds and adopts them. While another
-    controller holds the lease this one only keeps waiting for it.
+    Ended otherwise (killed, or by a defect), the servers go on: the next run finds and adopts
+    them. While another controller holds the lease, or after it has taken over, this one only
+    waits for it.
     """
-    fence = _wait_for_lease(project, clock, stop)
-    if fence is None:
-        return
-    try:
-        publish(project, clock())
-        service = _service(project)
-        tracker = project.tracker.ensure() if project.policy.tracking.ui else None
-        started(Addresses(service.url, tracker))
-        _turns(project, fence, clock, stop, acted)
-    finally:
-        stop_servers(project)
-        project.leases.release(fence)
+    while (fence := _wait_for_lease(project, clock, stop)) is not None:
+        try:
+            _lead(project, fence, clock, stop, started, acted)
+        except Conflict as error:
+            _log.warning("%s; this one waits", error)
+        finally:
+            project.leases.release(fence)
+
+
+def _lead(
+    project: Project,
+    fence: Fence,
+    clock: Callable[[], datetime],
+    stop: Callable[[], bool],
+    started: Callable[[Addresses], None],
+    acted: Callable[[Step], None],
+) -> None:
+    publish(project, clock())
+    service = _service(project)
+    tracker = project.tracker.ensure() if project.policy.tracking.ui else None
+    started(Addresses(service.url, tracker))
+    _turns(project, fence, clock, stop, acted)
+    stop_servers(project)
 
 
 def _service(project: Project) -> Address:
@@ -77,10 +91,12 @@ def _turns(
     interval = project.policy.loop.interval.total_seconds()
     while not stop():
         began = time.monotonic()
-        _service(project)
         try:
+            _service(project)
             _, steps = take_turn(project, fence, clock)
-        except Unavailable:
+        except (Unavailable, OSError) as error:
+            # What cannot be reached now (a full disk, a busy store) may be at the next turn.
+            _log.warning("the turn was given up: %s", error)
             steps = ()
         for step in steps:
             if step.outcome.final or step.outcome.error:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
-from everloop.errors import Unavailable
+from everloop.errors import Refused, Unavailable
 
 HEAD = "0001"
 """The newest migration; `tests/state/test_database.py` holds it to the folder of migrations."""
@@ -26,7 +26,8 @@ class Database:
     def open(cls, path: Path) -> "Database":
         """The database in the file `path`, made or migrated if need be.
 
-        Safe when several processes open it at once. Raises `Unavailable` when it stays locked.
+        Safe when several processes open it at once. Raises `Unavailable` when it stays locked,
+        `Refused` when it is damaged.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         # The driver begins no transactions of its own: `_begin` says which kind each one is.
@@ -84,6 +85,13 @@ class Database:
                 connection.exec_driver_sql("COMMIT")
         except OperationalError as error:
             raise Unavailable(f"the state database did not answer: {error.orig}") from error
+        except DatabaseError as error:
+            if type(error) is not DatabaseError:
+                raise
+            # The driver says only of a damaged file that it is a database error and no more.
+            raise Refused(
+                f"the state database is damaged: {error.orig}; put a copy back"
+            ) from error
 
 
 def _execute_patiently(connection: Connection, how: str) -> None:

@@ -91,11 +91,14 @@ class Releases:
         with self._database.write() as connection:
             check_fence(connection, fence)
             was = _current(connection)
-            if was.champion == bundle and was.canary is None:
+            if was.champion == bundle:
                 return
-            values: dict[str, Any] = {**_NO_CANARY}
-            if was.champion != bundle:
-                values |= {"champion": bundle, "champion_since": now, "previous": was.champion}
+            values: dict[str, Any] = {
+                **_NO_CANARY,
+                "champion": bundle,
+                "champion_since": now,
+                "previous": was.champion,
+            }
             _change(connection, was, now, "champion", bundle, reason, values)
 
     def end_canary(self, bundle: BundleId, reason: str, fence: Fence, now: datetime) -> None:

@@ -1,0 +1,124 @@
+"""The label queue: nobody is asked twice at once, and no saved answer is lost."""
+
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.support.clock import at
+
+from everloop.errors import Conflict, Refused
+from everloop.ids import BundleId, LabelTaskId, SampleId
+from everloop.state.database import Database
+from everloop.state.label_queue import LabelQueue, LabelTask, Purpose
+from everloop.state.lease import Fence
+
+LEASE = timedelta(minutes=10)
+
+
+def _task(name: str, purpose: Purpose = "train", suggestion: str = "1") -> LabelTask:
+    return LabelTask(
+        id=LabelTaskId(name),
+        sample=SampleId(name * 8),
+        round="select-1",
+        purpose=purpose,
+        suggestion=suggestion,
+        suggested_by="b" * 64,
+        suggestion_confidence=0.5,
+        created_at=at(0),
+    )
+
+
+def test_a_round_added_twice_is_there_once(database: Database, fence: Fence) -> None:
+    queue = LabelQueue(database)
+    queue.add([_task("a"), _task("b")], fence)
+    queue.add([_task("b"), _task("c")], fence)
+    assert queue.counts() == {"open": 3}
+
+
+def test_labellers_at_once_never_get_the_same_task(database: Database, fence: Fence) -> None:
+    queue = LabelQueue(database)
+    queue.add([_task(f"t{n:03d}") for n in range(40)], fence)
+    taken: list[LabelTaskId] = []
+
+    def work(name: str) -> None:
+        while (task := queue.next(name, at(1), LEASE)) is not None:
+            taken.append(task.id)
+            queue.answer(task.id, "1", name, at(2))
+
+    threads = [threading.Thread(target=work, args=(f"person {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == [f"t{n:03d}" for n in range(40)]
+
+
+def test_a_task_left_lying_goes_to_the_next(database: Database, fence: Fence) -> None:
+    queue = LabelQueue(database)
+    queue.add([_task("a")], fence)
+    mine = queue.next("me", at(0), LEASE)
+    assert mine is not None
+    assert queue.next("you", at(1), LEASE) is None
+    assert queue.next("me", at(1), LEASE) == mine
+    assert queue.next("you", at(5000), LEASE) == mine
+    # A clock set back does not hold it for ever.
+    assert queue.next("we", at(-90_000), LEASE) == mine
+
+
+def test_an_answer_can_be_mended_until_it_is_recorded(database: Database, fence: Fence) -> None:
+    queue = LabelQueue(database)
+    queue.add([_task("a")], fence)
+    queue.answer(LabelTaskId("a"), "3", "me", at(1))
+    queue.answer(LabelTaskId("a"), "4", "me", at(2))
+    (answered,) = queue.answered_unrecorded()
+    assert (answered.label, answered.by) == ("4", "me")
+    queue.mark_recorded([answered], fence)
+    queue.answer(LabelTaskId("a"), "4", "me", at(3))
+    with pytest.raises(Conflict, match="recorded as '4'"):
+        queue.answer(LabelTaskId("a"), "5", "me", at(3))
+    with pytest.raises(Refused, match="no label task"):
+        queue.answer(LabelTaskId("z"), "5", "me", at(3))
+
+
+def test_a_mended_answer_is_not_marked_recorded_by_the_older_one(
+    database: Database, fence: Fence
+) -> None:
+    queue = LabelQueue(database)
+    queue.add([_task("a")], fence)
+    queue.answer(LabelTaskId("a"), "3", "me", at(1))
+    read = queue.answered_unrecorded()
+    queue.answer(LabelTaskId("a"), "4", "me", at(2))
+    queue.mark_recorded(read, fence)
+    (answered,) = queue.answered_unrecorded()
+    assert answered.label == "4"
+
+
+def test_a_saved_answer_survives_sigkill(tmp_path: Path, database: Database, fence: Fence) -> None:
+    LabelQueue(database).add([_task("a")], fence)
+    script = f"""
+import os, signal
+from pathlib import Path
+from datetime import datetime, UTC
+from everloop.state.database import Database
+from everloop.state.label_queue import LabelQueue
+LabelQueue(Database.open(Path({str(tmp_path / "state.db")!r}))).answer(
+    "a", "7", "me", datetime.now(UTC))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    (answered,) = LabelQueue(database).answered_unrecorded()
+    assert answered.label == "7"
+
+
+def test_an_audit_tells_how_many_answers_were_right(database: Database, fence: Fence) -> None:
+    queue = LabelQueue(database)
+    assert queue.latest_audit(BundleId("b" * 64)) is None
+    queue.add([_task("a", "audit", "1"), _task("b", "audit", "2"), _task("c", "train")], fence)
+    queue.answer(LabelTaskId("a"), "1", "me", at(1))
+    queue.answer(LabelTaskId("b"), "1", "me", at(1))
+    queue.answer(LabelTaskId("c"), "1", "me", at(1))
+    assert queue.latest_audit(BundleId("b" * 64)) == (at(0), 2, 1)
+    assert queue.latest_audit(BundleId("c" * 64)) is None

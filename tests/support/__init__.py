@@ -1,0 +1,1 @@
+"""What the tests of both distributions make: pictures, bundles, services, projects."""
