@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from everloop.app.assemble import assemble
+from everloop.ids import SampleId
 
 _SECONDS_A_LABEL = 0.04
 
@@ -15,7 +16,7 @@ class Person(threading.Thread):
     """Takes one task after another; a stated share of the answers is wrong."""
 
     def __init__(
-        self, project: Path, truth: Mapping[str, str], *, mistakes: float, seed: int
+        self, project: Path, truth: Mapping[SampleId, str], *, mistakes: float, seed: int
     ) -> None:
         super().__init__(name="person", daemon=True)
         self._project = project

@@ -79,8 +79,8 @@ class ProductProcess:
         """How many canary steps there were up to the n-th promotion."""
         steps = seen = 0
         for event in self.events():
-            steps += event["kind"] == "canary"
-            seen += event["kind"] == "promote"
+            steps += int(event["kind"] == "canary")
+            seen += int(event["kind"] == "promote")
             if seen == promotions:
                 return steps
         return steps

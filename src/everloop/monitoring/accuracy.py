@@ -7,8 +7,10 @@ Two estimates from confidence alone, each set so that it gives the known accurac
 - *calibrated confidence*: the mean confidence after the one temperature (Guo et al. 2017) at which
   the hold-out's mean confidence equals its accuracy.
 
-The lower of the two is taken. Both see only a change that the model itself is less sure about:
-new classes and changed meanings of labels can escape them.
+The lower of the two is taken: under drift networks tend to be too sure of themselves, which the
+second cannot see; where they stay calibrated the first is too low, and people are asked once in
+vain. Both see only a change that the model itself is less sure about: new classes and changed
+meanings of labels can escape them, which is what audits are for.
 """
 
 import math

@@ -69,6 +69,8 @@ class ImageClassification:
                 ("accuracy", "macro_f1", "log_loss", "expected_calibration_error"), nothing
             )
         answers = probabilities.argmax(axis=1)
+        exact = probabilities.astype(np.float64)
+        exact /= exact.sum(axis=1, keepdims=True)
         known = list(range(len(self.classes)))
         present = sorted(set(labels.tolist()))
         return {
@@ -76,9 +78,7 @@ class ImageClassification:
             "macro_f1": float(
                 metrics.f1_score(labels, answers, labels=present, average="macro", zero_division=0)
             ),
-            "log_loss": float(
-                metrics.log_loss(labels, probabilities.astype(np.float64), labels=known)
-            ),
+            "log_loss": float(metrics.log_loss(labels, exact, labels=known)),
             "expected_calibration_error": _calibration_error(probabilities, labels),
         }
 

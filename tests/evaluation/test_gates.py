@@ -1,0 +1,150 @@
+"""Gates stop what is worse, let through what is not, and say why."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from everloop.errors import Refused
+from everloop.evaluation.evaluate import Evaluation, load, save, wilson
+from everloop.evaluation.gates import Gates, judge
+from everloop.ids import BundleId, SampleId, SnapshotId
+from everloop.tasks.image_classification import ImageClassification
+
+TASK = ImageClassification("ab", size=(4, 4), channels=1)
+GATES = Gates({"accuracy": 0.8}, significance=0.05, slice_min_samples=20, slice_min_accuracy=0.5)
+
+
+def evaluation(
+    right: Sequence[bool], labels: Sequence[int] | None = None, bundle: str = "b"
+) -> Evaluation:
+    count = len(right)
+    truth = np.array(labels if labels is not None else [n % 2 for n in range(count)])
+    answers = np.where(right, truth, 1 - truth)
+    probabilities = np.full((count, 2), 0.1, np.float32)
+    probabilities[np.arange(count), answers] = 0.9
+    return Evaluation(
+        BundleId(bundle * 64),
+        SnapshotId("s" * 64),
+        ("a", "b"),
+        tuple(SampleId(f"{n:064x}") for n in range(count)),
+        truth,
+        tuple("labelled" for _ in range(count)),
+        probabilities,
+        TASK.score(probabilities, truth),
+    )
+
+
+def _share(right: int, total: int) -> list[bool]:
+    """`right` of `total`, spread so that both classes have their part."""
+    return [n < right for n in range(total)]
+
+
+def test_a_good_first_model_passes_with_its_figures() -> None:
+    verdict = judge(evaluation(_share(90, 100)), None, GATES)
+    assert verdict.passed
+    assert "accuracy 0.9000 is at least 0.8" in [c.reason for c in verdict.checks]
+
+
+def test_too_low_a_metric_stops_it() -> None:
+    verdict = judge(evaluation(_share(70, 100)), None, GATES)
+    assert not verdict.passed
+    assert [c.reason for c in verdict.checks if not c.passed] == ["accuracy 0.7000 is below 0.8"]
+
+
+def test_a_weak_slice_stops_what_is_good_on_the_whole() -> None:
+    labels = [0] * 180 + [1] * 20
+    right = [True] * 180 + [False] * 15 + [True] * 5
+    verdict = judge(evaluation(right, labels), None, GATES)
+    (failed,) = [c for c in verdict.checks if not c.passed]
+    assert failed.name == "slice class=b"
+    assert "0.250 of 20 is below 0.5" in failed.reason
+
+
+def test_a_small_slice_is_not_judged() -> None:
+    labels = [0] * 180 + [1] * 19
+    right = [True] * 180 + [False] * 19
+    assert judge(evaluation(right, labels), None, GATES).passed
+
+
+def test_significantly_worse_than_the_champion_is_stopped() -> None:
+    champion = evaluation(_share(98, 100), bundle="a")
+    worse = judge(evaluation(_share(85, 100)), champion, GATES)
+    assert not worse.passed
+    assert any("significantly worse than its 0.980" in c.reason for c in worse.checks)
+    a_little = judge(evaluation(_share(96, 100)), champion, GATES)
+    assert a_little.passed
+
+
+def test_losing_one_class_for_another_is_seen_by_slice() -> None:
+    labels = [0] * 100 + [1] * 100
+    champion = evaluation([True] * 80 + [False] * 20 + [True] * 90 + [False] * 10, labels, "a")
+    candidate = evaluation([True] * 100 + [True] * 65 + [False] * 35, labels)
+    verdict = judge(candidate, champion, GATES)
+    assert [c.name for c in verdict.checks if not c.passed] == ["champion on class=b"]
+
+
+def test_other_samples_cannot_be_compared() -> None:
+    verdict = judge(evaluation(_share(90, 100)), evaluation(_share(90, 99), bundle="a"), GATES)
+    assert [c.name for c in verdict.checks if not c.passed] == ["champion"]
+
+
+def test_what_is_not_a_number_never_passes() -> None:
+    broken = evaluation(_share(100, 100))
+    nothing = Evaluation(
+        **{
+            **{name: getattr(broken, name) for name in broken.__slots__},
+            "metrics": dict.fromkeys(broken.metrics, math.nan),
+        }
+    )
+    assert not judge(nothing, None, GATES).passed
+    unknown = Gates({"mAP": 0.1}, 0.05, 20, 0.5)
+    (check,) = [c for c in judge(broken, None, unknown).checks if not c.passed]
+    assert "mAP is not measured; measured: accuracy" in check.reason
+
+
+def test_equal_models_are_rarely_called_worse() -> None:
+    """The stated level: of candidates exactly as good, at most 5% may be stopped for it."""
+    generator = np.random.default_rng(0)
+    stopped = 0
+    for _ in range(400):
+        new, old = (evaluation(list(generator.random(100) < 0.9), bundle=b) for b in "ba")
+        checks = judge(new, old, GATES).checks
+        stopped += not next(c for c in checks if c.name == "champion").passed
+    # 20 are expected at most; 35 is three and a half standard deviations more.
+    assert stopped <= 35
+
+
+def test_an_evaluation_is_stored_once_and_cannot_be_changed(tmp_path: Path) -> None:
+    made = evaluation(_share(5, 10))
+    digest = save(tmp_path, made)
+    assert save(tmp_path, made) == digest
+    again = load(tmp_path, digest)
+    assert (again.samples, again.metrics) == (made.samples, made.metrics)
+    assert np.array_equal(again.probabilities, made.probabilities)
+    path = tmp_path / f"{digest}.json"
+    path.write_text(path.read_text().replace("labelled", "laballed"))
+    with pytest.raises(Refused, match="changed after it was stored"):
+        load(tmp_path, digest)
+
+
+@given(st.integers(0, 200), st.integers(1, 200))
+def test_an_interval_holds_its_share(right: int, more: int) -> None:
+    low, high = wilson(right, right + more)
+    assert -1e-12 <= low <= right / (right + more) + 1e-12
+    assert right / (right + more) <= high <= 1
+
+
+def test_metrics_are_the_textbooks() -> None:
+    probabilities = np.array([[0.8, 0.2], [0.4, 0.6], [0.7, 0.3], [0.1, 0.9]], np.float32)
+    metrics = TASK.score(probabilities, np.array([0, 1, 1, 1]))
+    assert metrics["accuracy"] == 0.75
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 0.8) / 2)
+    logs = [0.8, 0.6, 0.3, 0.9]
+    assert metrics["log_loss"] == pytest.approx(-sum(map(math.log, logs)) / 4, rel=1e-6)
+    gaps = (0.2 + 0.4 + 0.7 + 0.1) / 4
+    assert metrics["expected_calibration_error"] == pytest.approx(gaps, abs=1e-6)
