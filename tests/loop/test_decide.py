@@ -1,0 +1,351 @@
+"""The pure `decide`, case by case: what is asked for, what waits, and with which reason."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.support.simulation import FAILING, HEALTHY, Simulation
+
+from everloop.ids import BundleId
+from everloop.loop.decide import ARMS, decide
+from everloop.loop.decision import Decision
+from everloop.loop.world import Service
+from everloop.policy import Policy
+
+FAST = {
+    "train": {"min_labels": 10, "new_labels": 15},
+    "rollout": {"shares": [0.2, 0.5], "min_requests": 50, "soak": "10s"},
+    "monitor": {"window": 20, "confirm": 2},
+    "labelling": {"budget": 30, "cooldown": "60s", "audit": 10, "audit_every": "1h"},
+}
+
+
+def _policy(level: int = 2, **tables: dict[str, object]) -> Policy:
+    return Policy.model_validate({"level": level, **FAST, **tables})
+
+
+def _arm(decisions: tuple[Decision, ...], name: str) -> Decision:
+    return next(d for d in decisions if d.arm == name)
+
+
+def _until(simulation: Simulation, kind: str, most: int = 60) -> None:
+    """Take turns until an Action of a kind has been done."""
+    before = len(simulation.done)
+    for _ in range(most):
+        simulation.turn()
+        if any(action.kind == kind for action in simulation.done[before:]):
+            return
+        simulation.pass_time(1)
+    raise AssertionError(f"{kind} never came: {[a.kind for a in simulation.done]}")
+
+
+def _live(policy: Policy | None = None) -> Simulation:
+    """A product whose first model is live."""
+    simulation = Simulation(policy or _policy())
+    simulation.label(20, 5)
+    _until(simulation, "promote")
+    return simulation
+
+
+def _second(simulation: Simulation) -> None:
+    """More labels, so that a second model is on its way."""
+    simulation.label(20, 5)
+
+
+def test_every_arm_tells_a_reason_in_an_empty_world() -> None:
+    simulation = Simulation(_policy())
+    decisions = decide(simulation.policy, simulation.world)
+    assert len(decisions) == len(ARMS) + 1
+    assert len({d.arm for d in decisions}) == len(decisions)
+    assert all(d.reason and d.action is None for d in decisions)
+    assert _arm(decisions, "learn").reason == "0 training labels of the 10 a first model needs"
+
+
+def test_the_first_model_goes_straight_to_traffic_after_all_its_stages() -> None:
+    kinds = [action.kind for action in _live().done]
+    assert kinds == [
+        "snapshot", "train", "track", "evaluate", "gate", "register", "approve", "verify", "promote"
+    ]  # fmt: skip
+
+
+def test_without_a_holdout_nothing_is_learnt() -> None:
+    simulation = Simulation(_policy())
+    simulation.label(50, 0)
+    decision = _arm(simulation.turn(), "learn")
+    assert decision.action is None
+    assert "no model could be judged" in decision.reason
+
+
+def test_a_changed_source_is_taken_in_once() -> None:
+    simulation = Simulation(_policy())
+    for listing in ("one", "one", "two"):
+        simulation.source(listing)
+        simulation.turn()
+    assert [a.inputs["listing"] for a in simulation.done] == ["one", "two"]
+
+
+@pytest.mark.parametrize("kind", ["gate", "verify"])
+def test_what_is_stopped_never_gets_traffic_and_says_why(kind: str) -> None:
+    simulation = Simulation(_policy())
+    simulation._effects[kind] = lambda _: {"passed": False, "reasons": ["too weak"]}
+    simulation.label(20, 5)
+    for _ in range(30):
+        decisions = simulation.turn()
+        simulation.pass_time(1)
+    assert simulation.world.release.champion is None
+    assert any("too weak" in d.reason for d in decisions)
+    assert all(d.action is None for d in decisions)
+
+
+def test_a_failed_training_is_tracked_and_ends_there() -> None:
+    simulation = Simulation(_policy(loop={"attempts": 1}))
+    simulation.label(20, 5)
+    simulation.turn()
+    simulation.turn(fail=True)
+    for _ in range(10):
+        decisions = simulation.turn()
+    assert simulation.done[-1].kind == "track"
+    assert "training failed: it broke for good" in _arm(decisions, "judge").reason
+
+
+def test_a_person_is_waited_for_when_policy_says_so() -> None:
+    simulation = Simulation(_policy(approval={"by": "person"}))
+    simulation.label(20, 5)
+    for _ in range(20):
+        decisions = simulation.turn()
+    reason = _arm(decisions, "admit").reason
+    assert "waits for a person: everloop models approve" in reason
+    bundle = BundleId(str(simulation.done[-1].inputs["bundle"]))
+    simulation.decide_on(bundle, approved=True)
+    _until(simulation, "promote")
+    assert simulation.world.release.champion == bundle
+
+
+def test_a_rejected_model_goes_nowhere() -> None:
+    simulation = Simulation(_policy(approval={"by": "person"}))
+    simulation.label(20, 5)
+    _until(simulation, "register")
+    simulation.decide_on(BundleId(str(simulation.done[-1].inputs["bundle"])), approved=False)
+    for _ in range(10):
+        decisions = simulation.turn()
+    assert "rejected by ann" in _arm(decisions, "admit").reason
+    assert simulation.world.release.champion is None
+
+
+def test_a_canary_goes_step_by_step_each_judged_and_soaked() -> None:
+    simulation = _live()
+    _second(simulation)
+    _until(simulation, "canary")
+    waits = _arm(simulation.turn(), "roll-out")
+    assert "it has served nothing yet" in waits.reason
+    simulation.serve(HEALTHY, HEALTHY)
+    soaks = _arm(simulation.turn(), "roll-out")
+    assert soaks.action is None
+    assert "soaks" in soaks.reason
+    simulation.pass_time(20)
+    simulation.turn()
+    canary = simulation.world.release.canary
+    assert canary is not None
+    assert (canary.step, canary.share) == (1, 0.5)
+    simulation.serve(HEALTHY, HEALTHY)
+    simulation.pass_time(20)
+    simulation.turn()
+    assert simulation.world.release.champion == canary.bundle
+    assert simulation.world.release.canary is None
+
+
+def test_a_failing_canary_is_rolled_back_and_never_tried_again() -> None:
+    simulation = _live()
+    champion = simulation.world.release.champion
+    _second(simulation)
+    _until(simulation, "canary")
+    simulation.serve(FAILING, HEALTHY)
+    simulation.turn()
+    assert simulation.world.release.canary is None
+    for _ in range(20):
+        simulation.pass_time(1000)
+        decisions = simulation.turn()
+    assert simulation.world.release.champion == champion
+    assert [a.kind for a in simulation.done].count("canary") == 1
+    assert "was rolled back" in _arm(decisions, "roll-out").reason
+
+
+def test_while_the_service_does_not_answer_the_canary_waits() -> None:
+    simulation = _live()
+    _second(simulation)
+    _until(simulation, "canary")
+    simulation.serve(HEALTHY, HEALTHY)
+    simulation.pass_time(100)
+    simulation.world = replace(simulation.world, service=None)
+    decision = _arm(simulation.turn(), "roll-out")
+    assert decision.action is None
+    assert "does not answer" in decision.reason
+    bundle = simulation.world.release.canary
+    assert bundle is not None
+    failed = Service(1, {bundle.bundle: "golden inputs differ"})
+    simulation.world = replace(simulation.world, service=failed)
+    decision = _arm(simulation.turn(), "roll-out")
+    assert decision.action is not None
+    assert decision.action.kind == "rollback"
+    assert "golden inputs differ" in decision.reason
+
+
+def _watch(simulation: Simulation, *, drifted: bool, harmful: bool) -> tuple[Decision, ...]:
+    """One window of answers with this signal."""
+    simulation._effects["monitor"] = lambda _: {
+        "drifted": drifted,
+        "harmful": harmful,
+        "summary": "drift 0.4",
+        "reference_accuracy": 0.95,
+    }
+    simulation.traffic(20)
+    simulation.turn()
+    simulation.turn()
+    return simulation.turn()
+
+
+def test_harm_must_be_confirmed_before_people_are_asked() -> None:
+    simulation = _live()
+    first = _watch(simulation, drifted=True, harmful=True)
+    assert _arm(first, "label").action is None
+    _watch(simulation, drifted=True, harmful=True)
+    (select,) = [a for a in simulation.done if a.kind == "select"]
+    assert (select.inputs["purpose"], select.inputs["budget"]) == ("teach", 30)
+
+
+def test_a_round_teaches_the_next_model_and_no_second_round_is_opened_meanwhile() -> None:
+    simulation = _live()
+    for _ in range(2):
+        _watch(simulation, drifted=True, harmful=True)
+    waits = _watch(simulation, drifted=True, harmful=True)
+    assert "30 label tasks wait for people" in _arm(waits, "label").reason
+    simulation.people_answer(30)
+    _until(simulation, "train")
+    for _ in range(3):
+        _watch(simulation, drifted=True, harmful=True)
+    assert [a.kind for a in simulation.done].count("select") == 1
+    assert [a.kind for a in simulation.done].count("train") == 2
+
+
+def test_drift_without_estimated_harm_is_audited_and_a_bad_audit_is_harm() -> None:
+    simulation = _live()
+    for _ in range(2):
+        _watch(simulation, drifted=True, harmful=False)
+    audit = simulation.done[-1]
+    assert (audit.kind, audit.inputs["purpose"], audit.inputs["budget"]) == ("select", "audit", 10)
+    simulation.chance = lambda: False  # 10 of 40 are right
+    simulation.people_answer(10)
+    simulation.turn()
+    decisions = _watch(simulation, drifted=True, harmful=False)
+    teach = next(a for a in reversed(simulation.done) if a.kind == "select")
+    assert teach.inputs["purpose"] == "teach"
+    assert decisions
+
+
+def test_a_good_audit_lets_the_drift_be() -> None:
+    simulation = _live()
+    for _ in range(2):
+        _watch(simulation, drifted=True, harmful=False)
+    simulation.people_answer(10)
+    for _ in range(3):
+        decisions = _watch(simulation, drifted=True, harmful=False)
+    assert [a.kind for a in simulation.done].count("select") == 1
+    assert "40 of 40 audited answers were right" in _arm(decisions, "label").reason
+    assert [a.kind for a in simulation.done].count("train") == 1
+
+
+def test_answers_are_recorded_together() -> None:
+    simulation = _live()
+    for _ in range(2):
+        _watch(simulation, drifted=True, harmful=True)
+    simulation.people_answer(5)
+    decision = _arm(decide(simulation.policy, simulation.world), "record")
+    assert decision.action is None
+    assert "more are coming" in decision.reason
+    simulation.pass_time(6)
+    assert _arm(decide(simulation.policy, simulation.world), "record").action is not None
+
+
+def test_level_0_has_no_canary_no_monitoring_and_learns_again_only_when_asked() -> None:
+    simulation = _live(_policy(level=0))
+    _second(simulation)
+    simulation.traffic(100)
+    for _ in range(20):
+        decisions = simulation.turn()
+    assert {a.kind for a in simulation.done} & {"canary", "collect", "monitor", "select"} == set()
+    assert [a.kind for a in simulation.done].count("train") == 1
+    assert "only when asked" in _arm(decisions, "learn").reason
+
+
+def test_level_1_watches_but_does_not_ask_people() -> None:
+    simulation = _live(_policy(level=1))
+    for _ in range(3):
+        decisions = _watch(simulation, drifted=True, harmful=True)
+    assert "monitor" in {a.kind for a in simulation.done}
+    assert _arm(decisions, "label").reason == "the loop closes at level 2"
+
+
+def test_changed_code_is_learnt_anew() -> None:
+    simulation = _live()
+    simulation.world = replace(simulation.world, code="d" * 8)
+    decision = _arm(simulation.turn(), "learn")
+    assert "the code or the parameters changed" in decision.reason
+    _until(simulation, "canary")
+    assert [a.kind for a in simulation.done].count("train") == 2
+
+
+def test_a_deployment_on_request_needs_everything_that_the_loop_itself_needs() -> None:
+    simulation = _live()
+    simulation.ask("deploy", {"bundle": "f" * 64})
+    simulation.turn()
+    closed = simulation.done[-1]
+    assert closed.kind == "close-request"
+    assert "has not passed gate" in str(closed.inputs["answer"])
+
+
+def test_a_person_can_go_back_and_the_loop_does_not_undo_it() -> None:
+    simulation = _live()
+    first = simulation.world.release.champion
+    _second(simulation)
+    _until(simulation, "canary")
+    for _ in range(2):
+        simulation.serve(HEALTHY, HEALTHY)
+        simulation.pass_time(30)
+        simulation.turn()
+    assert simulation.world.release.champion != first
+    simulation.ask("rollback", {})
+    for _ in range(10):
+        simulation.turn()
+        simulation.pass_time(100)
+    assert simulation.world.release.champion == first
+    assert simulation.world.requests == ()
+
+
+def test_traffic_is_not_to_be_asked_for_singly() -> None:
+    simulation = Simulation(_policy())
+    simulation.ask("act", {"kind": "promote", "inputs": {"bundle": "b", "over": None}})
+    simulation.turn()
+    assert simulation.world.release.champion is None
+    assert "for the loop itself to decide" in str(simulation.done[-1].inputs["answer"])
+
+
+def test_what_was_cut_short_is_asked_for_again_even_if_no_arm_would() -> None:
+    simulation = Simulation(_policy())
+    simulation.source("one")
+    simulation.turn(crash=True)
+    simulation.world = replace(simulation.world, sources=())
+    decision = _arm(simulation.turn(), "resume")
+    assert decision.action is not None
+    assert decision.action.kind == "ingest"
+    assert _arm(simulation.turn(), "resume").reason == "nothing was left half done"
+
+
+def test_a_failure_that_can_pass_is_put_off_and_told() -> None:
+    simulation = Simulation(_policy())
+    simulation.label(20, 5)
+    simulation.turn(fail=True)
+    waits = _arm(decide(simulation.policy, simulation.world), "learn")
+    assert waits.action is None
+    assert "snapshot failed (it broke); again at" in waits.reason
+    later = replace(simulation.world, now=simulation.world.now + timedelta(seconds=6))
+    assert _arm(decide(simulation.policy, later), "learn").action is not None

@@ -1,0 +1,121 @@
+"""`decide` over random histories: what must always hold, whatever the world does."""
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from tests.support.simulation import FAILING, HEALTHY, Simulation
+
+from everloop.data.predictions import ServedFigures
+from everloop.ids import BundleId
+from everloop.loop.world import Service
+from everloop.policy import Policy
+
+_STILL, _QUIET = 200, 10
+_FIGURES = st.sampled_from([None, HEALTHY, FAILING, ServedFigures(3, 0, 5.0, 0.9)])
+
+
+class Histories(RuleBasedStateMachine):
+    """The simulation itself holds the invariants: see `tests.support.simulation`."""
+
+    @initialize(
+        level=st.sampled_from([0, 1, 2]),
+        by=st.sampled_from(["rule", "person"]),
+        attempts=st.integers(1, 3),
+        random=st.randoms(use_true_random=False),
+    )
+    def begin(self, level: int, by: str, attempts: int, random: object) -> None:
+        policy = Policy.model_validate(
+            {
+                "level": level,
+                "approval": {"by": by},
+                "loop": {"attempts": attempts},
+                "train": {"min_labels": 5, "new_labels": 5},
+                "rollout": {"shares": [0.2, 0.5], "min_requests": 10, "soak": "5s"},
+                "monitor": {"window": 20, "confirm": 1},
+                "labelling": {"budget": 10, "cooldown": "30s", "audit": 5, "audit_every": "1m"},
+            }
+        )
+        choose = getattr(random, "random")  # noqa: B009 - hypothesis' own kind of Random
+        self.life = Simulation(policy, lambda: choose() < 0.7)
+
+    @rule(crash=st.booleans(), fail=st.sampled_from([False, False, False, True]))
+    def turn(self, crash: bool, fail: bool) -> None:
+        self.life.turn(crash=crash, fail=fail)
+
+    @rule(turns=st.integers(2, 12))
+    def turns(self, turns: int) -> None:
+        for _ in range(turns):
+            self.life.turn()
+            self.life.pass_time(1)
+
+    @rule(seconds=st.floats(0.1, 100_000))
+    def wait(self, seconds: float) -> None:
+        self.life.pass_time(seconds)
+
+    @rule(train=st.integers(0, 30), holdout=st.integers(0, 10))
+    def label(self, train: int, holdout: int) -> None:
+        self.life.label(train, holdout)
+
+    @rule(listing=st.sampled_from("xyz"))
+    def source(self, listing: str) -> None:
+        self.life.source(listing)
+
+    @rule(answers=st.integers(1, 60))
+    def traffic(self, answers: int) -> None:
+        self.life.traffic(answers)
+
+    @rule(count=st.integers(1, 20))
+    def answer(self, count: int) -> None:
+        self.life.people_answer(count)
+
+    @rule(canary=_FIGURES, champion=_FIGURES)
+    def serve(self, canary: ServedFigures | None, champion: ServedFigures | None) -> None:
+        self.life.serve(canary, champion)
+
+    @rule(up=st.booleans())
+    def service(self, up: bool) -> None:
+        self.life.world = replace(self.life.world, service=Service(0, {}) if up else None)
+
+    @rule(code=st.sampled_from(["c", "d"]))
+    def change_code(self, code: str) -> None:
+        self.life.world = replace(self.life.world, code=code * 8)
+
+    @precondition(lambda self: self._bundles())
+    @rule(which=st.integers(0, 99), approved=st.booleans())
+    def approve(self, which: int, approved: bool) -> None:
+        bundles = self._bundles()
+        self.life.decide_on(bundles[which % len(bundles)], approved=approved)
+
+    @rule(which=st.integers(0, 99))
+    def ask_to_deploy(self, which: int) -> None:
+        bundles = self._bundles() or [BundleId("f" * 64)]
+        self.life.ask("deploy", {"bundle": bundles[which % len(bundles)]})
+
+    @rule()
+    def ask_to_go_back(self) -> None:
+        self.life.ask("rollback", {})
+
+    def _bundles(self) -> list[BundleId]:
+        results = [self.life.world.result(a) for a in self.life.done if a.kind == "train"]
+        return [BundleId(str(result["bundle"])) for result in results if result]
+
+    def teardown(self) -> None:
+        """Once the world stands still, the loop comes to rest."""
+        if not hasattr(self, "life"):
+            return
+        quiet = 0
+        for _ in range(_STILL):
+            decisions = self.life.turn()
+            quiet = quiet + 1 if all(d.action is None for d in decisions) else 0
+            if quiet == _QUIET:
+                return
+            # Whatever waits for time (a soak, a pause after a failure) gets more than enough.
+            self.life.pass_time(100_000)
+        asked = [d.action.kind for d in decisions if d.action]
+        raise AssertionError(f"after {_STILL} turns it still asks for {asked}")
+
+
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

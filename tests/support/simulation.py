@@ -1,0 +1,275 @@
+"""A world in memory that Actions act on, for the tests of `decide`.
+
+It holds the invariants of the loop itself: whatever is decided, an Action that breaks one of
+them fails the test at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from tests.support.clock import START
+
+from everloop.action import Action, Entry, Outcome
+from everloop.data.predictions import ServedFigures
+from everloop.ids import BundleId, Json
+from everloop.loop.decide import decide
+from everloop.loop.decision import Decision
+from everloop.loop.world import Audit, Labels, Queue, Request, Service, Source, World
+from everloop.policy import Policy
+from everloop.state.releases import CanaryState, Release
+from everloop_runtime.ids import digest_json
+
+HEALTHY = ServedFigures(500, 0, 5.0, 0.9)
+FAILING = ServedFigures(500, 400, 5.0, 0.9)
+
+
+def empty_world() -> World:
+    """Nothing has happened yet."""
+    return World(
+        now=START,
+        code="c" * 8,
+        labels=Labels("0", 0, 0),
+        queue=Queue(0, None, 0, None, None),
+        release=Release(),
+        service=Service(0, {}),
+    )
+
+
+class Simulation:
+    """A world, and what Actions make of it. `chance` says yes or no where the world could."""
+
+    def __init__(self, policy: Policy, chance: Callable[[], bool] = lambda: True) -> None:
+        self.policy = policy
+        self.world = empty_world()
+        self.chance = chance
+        self.done: list[Action] = []
+        self._segment_answers = 0
+        self._effects: dict[str, Callable[[Action], dict[str, Json]]] = {
+            "ingest": self._nothing,
+            "track": self._nothing,
+            "collect": self._collect,
+            "record-answers": self._record,
+            "snapshot": self._snapshot,
+            "train": lambda action: {"bundle": digest_json(action.key)},
+            "evaluate": lambda action: {"evaluation": digest_json(action.key)},
+            "gate": self._verdict,
+            "verify": self._verdict,
+            "register": lambda _: {"version": 1},
+            "approve": self._approve,
+            "canary": self._canary,
+            "promote": self._promote,
+            "deploy": self._deploy,
+            "rollback": self._roll_back,
+            "monitor": self._monitor,
+            "select": self._select,
+            "close-request": self._close,
+        }
+
+    def turn(self, *, crash: bool = False, fail: bool = False) -> tuple[Decision, ...]:
+        """One turn of the loop. `crash`: it dies before the outcome of its last Action."""
+        decisions = decide(self.policy, self.world)
+        actions = [d for d in decisions if d.action is not None]
+        keys = [d.action.key for d in actions if d.action]
+        assert len(keys) == len(set(keys)), "asked for one Action twice in a turn"
+        for decision in actions:
+            assert decision.action is not None
+            self._perform(decision, decision.action, crash=crash and decision is actions[-1],
+                          fail=fail)  # fmt: skip
+        return decisions
+
+    def _perform(self, decision: Decision, action: Action, *, crash: bool, fail: bool) -> None:
+        world = self.world
+        entry = world.journal.get(action.key)
+        over = entry is not None and entry.outcome is not None and entry.outcome.final
+        assert not over, f"{action.kind} was asked for again after its end"
+        if entry is None:
+            entry = Entry(action, decision.arm, decision.reason, world.now, None, 0, None, None)
+        if fail:
+            outcome = self._failed(entry)
+        else:
+            outcome = Outcome(final=True, result=self._effects[action.kind](action))
+            self.done.append(action)
+        if crash:
+            outcome_or_none, finished = entry.outcome, None
+        else:
+            outcome_or_none = outcome
+            finished = world.now if outcome.final else None
+        delay = outcome.delay if not crash else None
+        self._set(
+            journal={
+                **self.world.journal,
+                action.key: replace(
+                    entry,
+                    outcome=outcome_or_none,
+                    finished_at=finished,
+                    failures=entry.failures + (fail and not crash),
+                    not_before=None if delay is None else world.now + delay,
+                ),
+            }
+        )
+
+    def _failed(self, entry: Entry) -> Outcome:
+        if entry.failures + 1 >= self.policy.loop.attempts:
+            return Outcome(final=True, error="it broke for good")
+        return Outcome(final=False, delay=timedelta(seconds=5), error="it broke")
+
+    def _set(self, **changes: object) -> None:
+        self.world = replace(self.world, **changes)  # type: ignore[arg-type]
+
+    # What happens outside.
+
+    def pass_time(self, seconds: float) -> None:
+        self._set(now=self.world.now + timedelta(seconds=seconds))
+
+    def label(self, train: int, holdout: int) -> None:
+        labels = self.world.labels
+        self._set(
+            labels=Labels(
+                str(int(labels.version) + 1), labels.train + train, labels.holdout + holdout
+            )
+        )
+
+    def source(self, listing: str) -> None:
+        self._set(sources=(Source("data/labelled", listing, 9),))
+
+    def traffic(self, answers: int) -> None:
+        name = f"{len(self.world.journal):06d}-{answers}.sealed"
+        self._set(segments=(*self.world.segments, name))
+        self._segment_answers = answers
+
+    def people_answer(self, count: int, at: datetime | None = None) -> None:
+        queue = self.world.queue
+        count = min(count, queue.open)
+        if count:
+            self._set(
+                queue=Queue(
+                    open=queue.open - count,
+                    unrecorded=digest_json([queue.unrecorded, count, str(self.world.now)]),
+                    unrecorded_count=queue.unrecorded_count + count,
+                    newest_answer=at or self.world.now,
+                    oldest_open=queue.oldest_open if queue.open > count else None,
+                )
+            )
+
+    def ask(self, kind: str, inputs: dict[str, Json]) -> None:
+        number = len(self.world.requests) + len(self.done)
+        request = Request(f"r{number}", kind, inputs, "ann")
+        self._set(requests=(*self.world.requests, request))
+
+    def decide_on(self, bundle: BundleId, *, approved: bool) -> None:
+        self._set(decisions={**self.world.decisions, bundle: (approved, "ann")})
+
+    def serve(self, canary: ServedFigures | None, champion: ServedFigures | None) -> None:
+        self._set(canary_figures=canary, champion_figures=champion)
+
+    # What Actions do.
+
+    def _nothing(self, _action: Action) -> dict[str, Json]:
+        return {}
+
+    def _collect(self, action: Action) -> dict[str, Json]:
+        name = action.inputs["segment"]
+        left = tuple(segment for segment in self.world.segments if segment != name)
+        answers = self.world.answers
+        if self.world.release.champion is not None:
+            answers += self._segment_answers
+        self._set(segments=left, answers=answers)
+        return {}
+
+    def _record(self, _action: Action) -> dict[str, Json]:
+        queue = self.world.queue
+        audited = self.world.audit
+        if audited is not None:
+            self._set(audit=replace(audited, answered=40, right=40 if self.chance() else 10))
+        self.label(queue.unrecorded_count, max(1, queue.unrecorded_count // 4))
+        self._set(queue=replace(queue, unrecorded=None, unrecorded_count=0, newest_answer=None))
+        return {}
+
+    def _snapshot(self, action: Action) -> dict[str, Json]:
+        labels = self.world.labels
+        return {"snapshot": digest_json(str(action.inputs["labels"])), "samples": labels.total}
+
+    def _verdict(self, _action: Action) -> dict[str, Json]:
+        return {"passed": self.chance(), "reasons": ["so it was"]}
+
+    def _approve(self, action: Action) -> dict[str, Json]:
+        bundle = BundleId(str(action.inputs["bundle"]))
+        self._set(decisions={**self.world.decisions, bundle: (True, "rule")})
+        return {}
+
+    def _must_be_fit(self, bundle: BundleId) -> None:
+        for kind in ("gate", "verify"):
+            assert any(
+                entry.action.kind == kind
+                and entry.action.inputs["bundle"] == bundle
+                and (self.world.result(entry.action) or {}).get("passed") is True
+                for entry in self.world.journal.values()
+            ), f"{bundle[:8]} reached traffic without passing {kind}"
+        assert self.world.decisions.get(bundle, (False, ""))[0], "nobody approved it"
+
+    def _canary(self, action: Action) -> dict[str, Json]:
+        bundle, running = BundleId(str(action.inputs["bundle"])), self.world.release.canary
+        self._must_be_fit(bundle)
+        assert running is None or running.bundle == bundle, "two canaries"
+        step, share = int(str(action.inputs["step"])), float(str(action.inputs["share"]))
+        canary = CanaryState(bundle, step, share, self.world.now)
+        self._set(release=replace(self.world.release, canary=canary), canary_figures=None)
+        return {}
+
+    def _promote(self, action: Action) -> dict[str, Json]:
+        bundle = BundleId(str(action.inputs["bundle"]))
+        self._must_be_fit(bundle)
+        self._champion(bundle)
+        return {}
+
+    def _champion(self, bundle: BundleId) -> None:
+        release = self.world.release
+        if release.champion != bundle:
+            self._set(
+                release=Release(release.generation + 1, bundle, self.world.now, release.champion),
+                answers=0,
+                audit=None,
+            )
+
+    def _deploy(self, action: Action) -> dict[str, Json]:
+        result = self._promote(action)
+        self._answered(action)
+        return result
+
+    def _roll_back(self, action: Action) -> dict[str, Json]:
+        bundle, to = (BundleId(str(action.inputs[name])) for name in ("bundle", "to"))
+        release = self.world.release
+        if release.canary is not None and release.canary.bundle == bundle:
+            self._set(release=replace(release, canary=None), canary_figures=None)
+        elif release.champion == bundle:
+            self._champion(to)
+        self._answered(action)
+        return {}
+
+    def _answered(self, action: Action) -> None:
+        left = tuple(r for r in self.world.requests if r.id != action.inputs.get("request"))
+        self._set(requests=left)
+
+    def _monitor(self, _action: Action) -> dict[str, Json]:
+        drifted = self.chance()
+        harmful = drifted and self.chance()
+        return {
+            "drifted": drifted,
+            "harmful": harmful,
+            "summary": "as it is",
+            "reference_accuracy": 0.95,
+        }
+
+    def _select(self, action: Action) -> dict[str, Json]:
+        count = int(str(action.inputs["budget"]))
+        self._set(
+            queue=replace(self.world.queue, open=count, oldest_open=self.world.now),
+            audit=Audit(self.world.now, 0, 0) if action.inputs["purpose"] == "audit"
+            else self.world.audit,
+        )  # fmt: skip
+        return {"tasks": count}
+
+    def _close(self, action: Action) -> dict[str, Json]:
+        self._answered(action)
+        return {}
