@@ -349,3 +349,28 @@ def test_a_failure_that_can_pass_is_put_off_and_told() -> None:
     assert "snapshot failed (it broke); again at" in waits.reason
     later = replace(simulation.world, now=simulation.world.now + timedelta(seconds=6))
     assert _arm(decide(simulation.policy, later), "learn").action is not None
+
+
+def test_rejecting_a_running_canary_takes_its_traffic_back() -> None:
+    life = _live()
+    _second(life)
+    _until(life, "canary")
+    canary = life.world.release.canary
+    assert canary is not None
+    life.decide_on(canary.bundle, approved=False)
+    life.turn()
+    assert life.world.release.canary is None
+    assert life.world.release.champion != canary.bundle
+    life.turn()
+    assert "rejected" in _arm(decide(life.policy, life.world), "roll-out").reason
+
+
+def test_a_canary_cut_short_is_not_resumed_once_its_bundle_is_rejected() -> None:
+    life = _live()
+    _second(life)
+    _until(life, "verify")
+    life.turn(crash=True)
+    canary = next(a for a in reversed(life.world.journal.values()) if a.action.kind == "canary")
+    life.decide_on(BundleId(str(canary.action.inputs["bundle"])), approved=False)
+    decisions = decide(life.policy, life.world)
+    assert all(d.action is None or d.action.kind != "canary" for d in decisions)

@@ -38,7 +38,7 @@ class Histories(RuleBasedStateMachine):
             }
         )
         choose = getattr(random, "random")  # noqa: B009 - hypothesis' own kind of Random
-        self.life = Simulation(policy, lambda: choose() < 0.7)
+        self.life = Simulation(policy, lambda: choose() < 0.9)
 
     @rule(crash=st.booleans(), fail=st.sampled_from([False, False, False, True]))
     def turn(self, crash: bool, fail: bool) -> None:
@@ -49,6 +49,15 @@ class Histories(RuleBasedStateMachine):
         for _ in range(turns):
             self.life.turn()
             self.life.pass_time(1)
+
+    @rule(canary=_FIGURES)
+    def live_on(self, canary: ServedFigures | None) -> None:
+        """Enough labels and turns for a candidate to come as far as it may."""
+        self.life.label(20, 5)
+        for _ in range(14):
+            self.life.turn()
+            self.life.pass_time(1)
+        self.life.serve(canary, HEALTHY)
 
     @rule(seconds=st.floats(0.1, 100_000))
     def wait(self, seconds: float) -> None:
@@ -97,6 +106,15 @@ class Histories(RuleBasedStateMachine):
     def ask_to_go_back(self) -> None:
         self.life.ask("rollback", {})
 
+    @precondition(lambda self: any(a.kind == "snapshot" for a in self.life.done))
+    @rule(epochs=st.integers(1, 3))
+    def ask_to_train(self, epochs: int) -> None:
+        snapshot = next(a for a in reversed(self.life.done) if a.kind == "snapshot")
+        result = self.life.world.result(snapshot)
+        if result is not None:
+            inputs = {"snapshot": result["snapshot"], "code": "c", "params": {"epochs": epochs}}
+            self.life.ask("act", {"kind": "train", "inputs": inputs})
+
     def _bundles(self) -> list[BundleId]:
         results = [self.life.world.result(a) for a in self.life.done if a.kind == "train"]
         return [BundleId(str(result["bundle"])) for result in results if result]
@@ -118,4 +136,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestHistories.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)

@@ -1,5 +1,6 @@
 """Lance datasets opened, appended to and read, with their errors mapped once."""
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,16 +41,34 @@ class LanceTable:
         """Add rows in one commit. Raises `Unavailable` when others' commits keep coming first."""
         import lance
 
+        if self.dataset() is None:
+            self._create()
         for attempt in range(_ATTEMPTS):
-            mode = "create" if self.dataset() is None else "append"
             try:
-                lance.write_dataset(rows, str(self._path), schema=self._schema, mode=mode)
+                lance.write_dataset(rows, str(self._path), schema=self._schema, mode="append")
             except OSError as error:
                 if not _is_race(error) or attempt == _ATTEMPTS - 1:
                     raise _explained(self._path, error) from error
                 time.sleep(0.02 * 2**attempt)
             else:
                 return
+
+    def _create(self) -> None:
+        """Make the dataset, empty, beside its place and move it there: the first mover wins.
+
+        Two processes that both create in place would each commit a first version, and the later
+        one would drop the rows of the earlier.
+        """
+        import lance
+
+        with _translated(self._path), _scratch_beside(self._path) as scratch:
+            made = scratch / self._path.name
+            lance.write_dataset(self._schema.empty_table(), str(made), mode="create")
+            try:
+                made.rename(self._path)
+            except OSError:
+                if not (self._path / "_versions").is_dir():
+                    raise
 
     def version(self) -> int:
         """Grows with each append; 0 before the first."""
@@ -94,6 +113,13 @@ class LanceTable:
 
     def _empty(self, columns: list[str]) -> "pa.Table":
         return self._schema.empty_table().select(columns)
+
+
+@contextmanager
+def _scratch_beside(path: Path) -> Iterator[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
+        yield Path(folder)
 
 
 def text(value: str) -> str:

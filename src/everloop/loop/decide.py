@@ -1,7 +1,8 @@
 """Deciding: a pure function from policy and world to what is to be done, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+from everloop.ids import ActionKey
 from everloop.loop.arms.answers import record_answers
 from everloop.loop.arms.captures import collect_captures
 from everloop.loop.arms.labelling import ask_people
@@ -40,12 +41,23 @@ def decide(policy: Policy, world: World) -> tuple[Decision, ...]:
     Never asks for an Action that has a final outcome, nor for one twice.
     """
     pursuit = pursue(policy, world)
-    decisions = tuple(_once(world, arm(policy, world, pursuit)) for arm in ARMS)
-    asked = {decision.action.key for decision in decisions if decision.action is not None}
+    decisions: list[Decision] = []
+    asked: dict[ActionKey, str] = {}
+    for arm in ARMS:
+        decision = _once(world, asked, arm(policy, world, pursuit))
+        decisions.append(decision)
+        if decision.action is not None:
+            asked[decision.action.key] = decision.arm
     return (*decisions, resume(world, asked))
 
 
-def _once(world: World, decision: Decision) -> Decision:
-    if decision.action is not None and is_over(world, decision.action):
-        return Decision(decision.arm, None, f"{decision.action.kind} is done: {decision.reason}")
+def _once(world: World, asked: Mapping[ActionKey, str], decision: Decision) -> Decision:
+    """The decision, made to wait when its Action is done or another arm asks for it."""
+    action = decision.action
+    if action is None:
+        return decision
+    if is_over(world, action):
+        return Decision(decision.arm, None, f"{action.kind} is done: {decision.reason}")
+    if other := asked.get(action.key):
+        return Decision(decision.arm, None, f"{other} asks for {action.kind} already")
     return decision

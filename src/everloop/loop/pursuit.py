@@ -141,9 +141,14 @@ def _admit(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pur
         why = f"waits for a person: everloop models approve {bundle[:8]}"
         return Pursuit(train, "admit", why, bundle=bundle)
     approved, by = decision
-    if not approved:
-        return Pursuit(train, "ended", f"rejected by {by}", bundle=bundle)
-    return None
+    if approved:
+        return None
+    running = world.release.canary
+    if running is not None and running.bundle == bundle and world.release.champion is not None:
+        back = kinds.roll_back_canary(bundle, world.release.champion, running.step)
+        if not is_over(world, back):
+            return Pursuit(train, "roll-out", f"{by} rejected it", back, bundle)
+    return Pursuit(train, "ended", f"rejected by {by}", bundle=bundle)
 
 
 def _verify(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pursuit | None:

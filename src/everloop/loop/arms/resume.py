@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from everloop.action import Entry
-from everloop.ids import ActionKey
+from everloop.ids import ActionKey, BundleId
 from everloop.loop.decision import Decision, is_over
 from everloop.loop.world import World
 
@@ -14,12 +14,16 @@ def resume(world: World, asked: Collection[ActionKey]) -> Decision:
     """Ask again for the oldest Action without a final outcome that no other arm asks for.
 
     A controller that was killed inside an Action may have had its effect without writing its
-    outcome; since every Action is safe to repeat, doing it again writes the outcome too.
+    outcome; since every Action is safe to repeat, doing it again writes the outcome too. Traffic
+    is the exception: it is not moved onto a bundle that was rejected since.
     """
     due = [
         entry
         for entry in world.journal.values()
-        if not is_over(world, entry.action) and entry.action.key not in asked and _due(world, entry)
+        if not is_over(world, entry.action)
+        and entry.action.key not in asked
+        and _due(world, entry)
+        and not _withdrawn(world, entry)
     ]
     if not due:
         return Decision(ARM, None, "nothing was left half done")
@@ -29,3 +33,10 @@ def resume(world: World, asked: Collection[ActionKey]) -> Decision:
 
 def _due(world: World, entry: Entry) -> bool:
     return entry.not_before is None or entry.not_before <= world.now
+
+
+def _withdrawn(world: World, entry: Entry) -> bool:
+    if entry.action.kind not in {"canary", "promote"}:
+        return False
+    approved, _ = world.decisions.get(BundleId(str(entry.action.inputs["bundle"])), (True, ""))
+    return not approved
