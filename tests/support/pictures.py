@@ -24,11 +24,14 @@ def png(image: Image.Image) -> bytes:
     return out.getvalue()
 
 
-def bar(upright: bool, seed: int, side: int = 16) -> bytes:
-    """A bright bar on noise, upright or lying: two classes that a small model can learn."""
+def bar(upright: bool, seed: int, side: int = 16, *, negative: bool = False) -> bytes:
+    """A bright bar on noise, upright or lying: two classes that a small model can learn.
+
+    `negative`: as another camera sees it, dark on bright.
+    """
     generator = np.random.default_rng(seed)
     grey = generator.integers(0, 60, (side, side)).astype(np.uint8)
     at = int(generator.integers(3, side - 4))
     where = (slice(None), slice(at, at + 3)) if upright else (slice(at, at + 3), slice(None))
     grey[where] = generator.integers(180, 256)
-    return png(Image.fromarray(grey))
+    return png(Image.fromarray(255 - grey if negative else grey))

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from everloop.errors import Unavailable
+from everloop.process import started
 from everloop_runtime.files import write_atomic
 
 
@@ -54,7 +55,7 @@ class MlflowPage:
                 env=environment,
             )
         url = f"http://127.0.0.1:{port}"
-        told = {"url": url, "pid": process.pid, "started": _started_at(process.pid)}
+        told = {"url": url, "pid": process.pid, "started": started(process.pid)}
         write_atomic(self._address, json.dumps(told).encode())
         return url
 
@@ -78,18 +79,10 @@ class MlflowPage:
             told = json.loads(self._address.read_bytes())
             url, pid = str(told["url"]), int(told["pid"])
             # A pid is used again after a restart of the machine; its start time is not.
-            alive = _started_at(pid) == told["started"]
+            alive = started(pid) is not None and started(pid) == told["started"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return (url, pid) if alive else None
-
-
-def _started_at(pid: int) -> str:
-    """The kernel's start time of a process that runs; `OSError` when there is none."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    if fields[0] == "Z":
-        raise ProcessLookupError(pid)
-    return fields[19]
 
 
 def _free_port() -> int:

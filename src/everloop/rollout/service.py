@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from everloop.errors import EverloopError, Unavailable
 from everloop.ids import BundleId
 from everloop.layout import Layout
+from everloop.process import started
 from everloop_runtime.routes import Routes, write_routes
 
 if TYPE_CHECKING:
@@ -49,10 +50,9 @@ def read_address(path: Path) -> Address | None:
     try:
         told = json.loads(path.read_bytes())
         address = Address(str(told["url"]), int(told["pid"]), str(told["instance"]))
-        os.kill(address.pid, 0)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return address
+    return None if started(address.pid) is None else address
 
 
 def live_service(layout: Layout) -> Address | None:

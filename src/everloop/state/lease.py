@@ -4,11 +4,11 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
 from everloop.errors import Conflict
+from everloop.process import started
 from everloop.state.database import Database
 from everloop.state.tables import leases
 
@@ -23,17 +23,7 @@ class Fence:
 
 def this_process() -> str:
     """Names this process so that another on the same host can tell whether it is alive."""
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
-
-
-def _started(pid: int) -> str | None:
-    """The kernel's start time of a running process; None when there is none."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else fields[19]
+    return f"{socket.gethostname()}/{os.getpid()}/{started(os.getpid())}"
 
 
 def _is_gone(holder: str) -> bool:
@@ -41,7 +31,7 @@ def _is_gone(holder: str) -> bool:
     parts = holder.split("/")
     if len(parts) != 3 or parts[0] != socket.gethostname() or not parts[1].isdigit():
         return False
-    return _started(int(parts[1])) != parts[2]
+    return started(int(parts[1])) != parts[2]
 
 
 def check_fence(connection: Connection, fence: Fence) -> None:
