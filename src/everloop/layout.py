@@ -74,3 +74,9 @@ class Layout:
     @property
     def logs(self) -> Path:
         return self.root / "logs"
+
+    def source_name(self, folder: Path) -> str:
+        """How a folder of pictures is called in labels: within the project, by its place there."""
+        place = folder.resolve()
+        inside = place.is_relative_to(self.project)
+        return str(place.relative_to(self.project) if inside else place)

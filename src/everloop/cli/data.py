@@ -29,7 +29,7 @@ def take_in(program: Program, source: Path, path: Path, by: str, *, as_json: boo
     if not source.is_dir():
         raise Refused(f"{source} is not a folder; name one that holds pictures or class folders")
     project = program.open_project(path)
-    action = kinds.ingest(str(source.resolve()), scan(source).digest)
+    action = kinds.ingest(project.layout.source_name(source), scan(source).digest)
     outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(outcome.error)

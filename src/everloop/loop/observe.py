@@ -9,6 +9,7 @@ from everloop.data.predictions import ServedFigures
 from everloop.errors import EverloopError
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
+from everloop.loop.arms.requests import single_action
 from everloop.loop.project import Project
 from everloop.loop.world import Audit, Labels, Queue, Request, Service, Source, World
 from everloop.rollout.service import live_service
@@ -32,6 +33,10 @@ def observe(project: Project, now: datetime) -> World:
     sources = _sources(project)
     segments = tuple(path.name for path in sealed_segments(project.layout.capture))
     answers = 0 if champion is None else project.data.predictions.count(champion)
+    requests = tuple(
+        Request(request.id, request.kind, request.inputs, request.by)
+        for request in project.requests.pending()
+    )
     return World(
         now=now,
         code=fingerprint(project.layout.project),
@@ -46,11 +51,8 @@ def observe(project: Project, now: datetime) -> World:
         canary_figures=_figures(project, canary.bundle if canary else None, since),
         champion_figures=_figures(project, champion, since),
         decisions=_decisions(project),
-        requests=tuple(
-            Request(request.id, request.kind, request.inputs, request.by)
-            for request in project.requests.pending()
-        ),
-        journal=_journal(project, sources, segments),
+        requests=requests,
+        journal=_journal(project, sources, segments, requests),
     )
 
 
@@ -119,7 +121,10 @@ def _decisions(project: Project) -> Mapping[BundleId, tuple[bool, str]]:
 
 
 def _journal(
-    project: Project, sources: tuple[Source, ...], segments: tuple[str, ...]
+    project: Project,
+    sources: tuple[Source, ...],
+    segments: tuple[str, ...],
+    requests: tuple[Request, ...],
 ) -> Mapping[ActionKey, Entry]:
     """The part of the journal that a decision can depend on, however long its history is."""
     journal = project.journal
@@ -128,6 +133,7 @@ def _journal(
     entries.update(journal.unfinished())
     named = [kinds.ingest(source.path, source.listing).key for source in sources]
     named += [kinds.collect(segment).key for segment in segments]
+    named += [action.key for request in requests if (action := single_action(request))]
     for key in named:
         if entry := journal.entry(key):
             entries[key] = entry

@@ -8,7 +8,7 @@ from everloop.action import Action, Outcome
 from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.loop.act import perform
-from everloop.loop.arms.requests import REQUESTABLE, heed_requests
+from everloop.loop.arms.requests import REFUSED, REQUESTABLE, heed_requests
 from everloop.loop.controller import LEASE_TTL, acquire
 from everloop.loop.observe import observe
 from everloop.loop.project import Project, Turn
@@ -37,7 +37,7 @@ def ask_loop(
     by: str,
     clock: Callable[[], datetime],
 ) -> str:
-    """Ask the loop for something and wait for its answer.
+    """Ask the loop for something and wait for its answer; `Refused` when it says no.
 
     A running controller does it on one of its next turns. Where none runs, this process takes
     the lease and does that one thing.
@@ -53,6 +53,8 @@ def ask_loop(
     finally:
         if fence is not None:
             project.leases.release(fence)
+    if answer.startswith(REFUSED):
+        raise Refused(answer.removeprefix(REFUSED))
     return answer
 
 

@@ -11,6 +11,8 @@ from everloop.loop.world import Request, World
 from everloop.policy import Policy
 
 ARM = "requests"
+REFUSED = "refused: "
+"""How the answer to a request that may not be granted begins."""
 REQUESTABLE = frozenset({"ingest", "snapshot", "train", "evaluate", "verify"})
 """Actions that a person may ask for singly; none of them moves traffic."""
 
@@ -20,19 +22,25 @@ def heed_requests(_policy: Policy, world: World, _pursuit: Pursuit | None) -> De
     if not world.requests:
         return Decision(ARM, None, "nobody asked for anything")
     request = world.requests[0]
-    if request.kind == "act":
-        return _act(world, request)
+    if (action := single_action(request)) is not None:
+        return _act(world, request, action)
     if request.kind == "deploy":
         return _deploy(world, request)
     return _roll_back(world, request)
 
 
-def _act(world: World, request: Request) -> Decision:
+def single_action(request: Request) -> Action | None:
+    """The one Action that a request of kind `act` asks for; None for other requests."""
+    if request.kind != "act":
+        return None
     inputs = request.inputs["inputs"]
     assert isinstance(inputs, Mapping)  # noqa: S101 - loop.single wrote it
-    action = Action(str(request.inputs["kind"]), inputs)
+    return Action(str(request.inputs["kind"]), inputs)
+
+
+def _act(world: World, request: Request, action: Action) -> Decision:
     if action.kind not in REQUESTABLE:
-        return _close(world, request, f"{action.kind} is for the loop itself to decide")
+        return _refuse(world, request, f"{action.kind} is for the loop itself to decide")
     if is_over(world, action):
         return _close(world, request, "done")
     return ask(world, ARM, action, f"{request.by} asked for it")
@@ -44,12 +52,12 @@ def _deploy(world: World, request: Request) -> Decision:
         return _close(world, request, f"bundle {bundle[:8]} is live already")
     if world.release.canary is not None:
         return Decision(ARM, None, "a deployment waits until the canary has ended")
-    for kind in ("gate", "verify"):
+    for kind, what in (("gate", "its gates"), ("verify", "the replay of its hold-out")):
         if not _passed(world, kind, bundle):
-            return _close(world, request, f"refused: bundle {bundle[:8]} has not passed {kind}")
+            return _refuse(world, request, f"bundle {bundle[:8]} has not passed {what}")
     approved, by = world.decisions.get(bundle, (False, "nobody yet"))
     if not approved:
-        return _close(world, request, f"refused: bundle {bundle[:8]} is not approved ({by})")
+        return _refuse(world, request, f"bundle {bundle[:8]} is not approved ({by})")
     action = kinds.deploy_on_request(bundle, request.id)
     return ask(world, ARM, action, f"{request.by} asked for it, and it passed gates and replay")
 
@@ -66,15 +74,19 @@ def _passed(world: World, kind: str, bundle: BundleId) -> bool:
 def _roll_back(world: World, request: Request) -> Decision:
     release = world.release
     if release.champion is None:
-        return _close(world, request, "nothing is live")
+        return _refuse(world, request, "nothing is live")
     if release.canary is not None:
         bundle = release.canary.bundle
         back = kinds.roll_back_on_request(bundle, release.champion, request.id)
         return ask(world, ARM, back, f"{request.by} asked to end the canary")
     if release.previous is None:
-        return _close(world, request, "there is no earlier champion to go back to")
+        return _refuse(world, request, "there is no earlier champion to go back to")
     back = kinds.roll_back_on_request(release.champion, release.previous, request.id)
     return ask(world, ARM, back, f"{request.by} asked to go back")
+
+
+def _refuse(world: World, request: Request, reason: str) -> Decision:
+    return _close(world, request, f"{REFUSED}{reason}")
 
 
 def _close(world: World, request: Request, answer: str) -> Decision:
