@@ -16,6 +16,7 @@ from digits import Digit, load_digits, write_labelled
 from person import Person
 from product_process import ProductProcess
 from report import Report, print_report, save_plot
+from timeline import print_timeline
 from traffic import Traffic
 
 HERE = Path(__file__).parent
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _live(product, traffic, traffic_digits, camera)
         person.stop()
         report = Report.of(traffic, product.events(), person.answered, ALLOWED_LOSS)
+        print_timeline(report.events)
         print_report(report)
         for path in save_plot(report, folder):
             print(f"plot: {path}")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from product_process import Event
 from traffic import Served, Traffic
@@ -12,6 +12,8 @@ from traffic import Served, Traffic
 from everloop.evaluation.evaluate import wilson
 
 _WINDOW = 60
+Mark: TypeAlias = tuple[float, str, str]
+"""When, what, and in which colour."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def save_plot(report: Report, folder: Path) -> list[Path]:
     if bad:
         axes.plot(*zip(*bad, strict=True), "o", color="#d62728", ms=8, label="harmful drift")
     _mark_events(axes, report, begin)
-    axes.set(xlabel="seconds of production", ylabel="accuracy", ylim=(0, 1.12), xlim=(0, None))
+    axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    axes.set(xlabel="seconds of production", ylabel="accuracy", ylim=(0, 1.3), xlim=(0, None))
     axes.set_title("Handwritten digits: the camera changes, the loop recovers")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left")
@@ -112,6 +115,18 @@ def _mark_events(axes: Any, report: Report, begin: float) -> None:
         at = datetime.fromisoformat(event["at"]).timestamp() - begin
         if at > 0 and event["kind"] in names and event["error"] is None:
             marks.append((at, names[event["kind"]], "#2ca02c"))
-    for at, name, colour in marks:
+    for at, name, colour in _merged(marks, (report.served[-1].at - begin) / 60):
         axes.axvline(at, color=colour, lw=1, ls="--", alpha=0.7)
-        axes.text(at, 1.11, f" {name}", rotation=90, va="top", ha="right", fontsize=8, color=colour)
+        axes.text(at, 1.29, f"{name} ", rotation=90, va="top", ha="right", fontsize=8, color=colour)
+
+
+def _merged(marks: list[Mark], close: float) -> list[Mark]:
+    """Marks that lie too close to be read one by one share a line."""
+    merged: list[Mark] = []
+    for at, name, colour in sorted(marks):
+        if merged and at - merged[-1][0] < close:
+            first, names, its_colour = merged[-1]
+            merged[-1] = (first, f"{names}, {name}", its_colour)
+        else:
+            merged.append((at, name, colour))
+    return merged

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from everloop.errors import Refused
 from everloop.ids import Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Params: TypeAlias = Mapping[str, Any]
 """The table `[train.params]` of `everloop.toml`."""
@@ -35,10 +36,10 @@ class TrainingData(Protocol):
     def __len__(self) -> int:
         """How many samples there are, N."""
 
-    def images(self) -> NDArray[np.float32]:
+    def images(self) -> "NDArray[np.float32]":
         """All images, `[N, channels, height, width]`, from 0 to 1."""
 
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> "NDArray[np.int64]":
         """Class indices, `[N]`, in the order of `images`."""
 
 

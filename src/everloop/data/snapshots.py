@@ -133,8 +133,8 @@ def _labels(snapshot: Snapshot) -> dict[SampleId, str]:
 def _fingerprint(rows: "pa.Table", rules: Mapping[str, Json]) -> str:
     digest = hashlib.sha256(canonical_json(rules))
     for name in ("sample", "side", "label", "annotation"):
-        for value in rows.column(name).to_pylist():
-            encoded = value.encode()
-            # With its length, so that two different columns never feed the same bytes.
-            digest.update(len(encoded).to_bytes(4, "big") + encoded)
+        values = [value.encode() for value in rows.column(name).to_pylist()]
+        # With all lengths first, so that two different columns never feed the same bytes.
+        digest.update(canonical_json([len(value) for value in values]))
+        digest.update(b"".join(values))
     return digest.hexdigest()

@@ -32,22 +32,20 @@ def take(store: DataStore, *, classes: Sequence[str], now: datetime) -> Taken:
     sides = store.samples.sides()
     allowed = frozenset(classes)
     standing = store.annotations.current()
-    kept = sorted(s for s, a in standing.items() if s in sides and a.label in allowed)
-    columns: dict[str, list[str]] = {
-        "sample": list(kept),
-        "side": [sides[s][0] for s in kept],
-        "label": [standing[s].label for s in kept],
-        "annotation": [standing[s].id for s in kept],
-        "by": [standing[s].by for s in kept],
-        "origin": [sides[s][1] for s in kept],
-    }
-    rows = pa.table({name: pa.array(columns[name], pa.string()) for name in _COLUMNS})
+    kept = sorted(
+        (sample, sides[sample][0], a.label, a.id, a.by, sides[sample][1])
+        for sample, a in standing.items()
+        if a.label in allowed and sample in sides
+    )
+    columns = zip(*kept, strict=True) if kept else [()] * len(_COLUMNS)
+    rows = pa.table(
+        {
+            name: pa.array(values, pa.string())
+            for name, values in zip(_COLUMNS, columns, strict=True)
+        }
+    )
     rules: dict[str, Json] = {"classes": list(classes), "split": "content-hash"}
     snapshot = store.snapshots.write(rows, rules, now)
-    training = Counter(
-        label
-        for label, side in zip(columns["label"], columns["side"], strict=True)
-        if side == "train"
-    )
+    training = Counter(label for _, side, label, *_ in kept if side == "train")
     train = sum(training.values())
     return Taken(snapshot, train, len(kept) - train, training)
