@@ -300,7 +300,7 @@ def test_a_deployment_on_request_needs_everything_that_the_loop_itself_needs() -
     simulation.turn()
     closed = simulation.done[-1]
     assert closed.kind == "close-request"
-    assert "has not passed gate" in str(closed.inputs["answer"])
+    assert "has not passed its gates" in str(closed.inputs["answer"])
 
 
 def test_a_person_can_go_back_and_the_loop_does_not_undo_it() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from everloop.evaluation.evaluate import Evaluation, SliceResult
 
@@ -24,6 +24,7 @@ class Check:
     name: str
     passed: bool
     reason: str
+    of_slice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,16 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return all(check.passed for check in self.checks)
+
+    @property
+    def summary(self) -> str:
+        """One line for people: what stopped it, or what it showed on the whole hold-out."""
+        failed = [check.reason for check in self.checks if not check.passed]
+        if failed:
+            return f"STOPPED: {'; '.join(failed)}"
+        told = "; ".join(check.reason for check in self.checks if not check.of_slice)
+        slices = sum(check.of_slice for check in self.checks)
+        return f"passed: {told}; and {slices} checks by slice"
 
 
 def judge(candidate: Evaluation, champion: Evaluation | None, gates: Gates) -> Verdict:
@@ -67,7 +78,7 @@ def _floor(result: SliceResult, limit: float) -> Check:
     passed = result.accuracy >= limit
     told = f"{result.name} {result.accuracy:.3f} of {len(result.rows)}"
     sign = "at least" if passed else "below"
-    return Check(f"slice {result.name}", passed, f"{told} is {sign} {limit:g}")
+    return Check(f"slice {result.name}", passed, f"{told} is {sign} {limit:g}", of_slice=True)
 
 
 def _against(
@@ -84,7 +95,7 @@ def _against(
     for index, result in enumerate(ordered):
         name = f"champion on {result.name}"
         at = level / (len(ordered) - index) if still else 0.0
-        check = _paired(name, candidate, champion, result.rows, at)
+        check = replace(_paired(name, candidate, champion, result.rows, at), of_slice=True)
         still = not check.passed
         checks.append(check)
     return checks

@@ -35,6 +35,7 @@ def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
         final=True,
         result={
             "passed": verdict.passed,
+            "summary": verdict.summary,
             "reasons": failed or [check.reason for check in verdict.checks],
             "checks": [
                 {"name": check.name, "passed": check.passed, "reason": check.reason}

@@ -1,0 +1,81 @@
+"""Write docs/policy.md from the policy: every setting, its default, its meaning."""
+
+import ast
+import inspect
+import sys
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from everloop import policy
+
+PAGE = Path(__file__).parents[1] / "docs" / "policy.md"
+_HEAD = """# The policy: `everloop.toml`
+
+<!-- Made by tools/policy_page.py from src/everloop/policy.py; change it there. -->
+
+A product's `everloop.toml` says what the loop may do by itself. Only `level` must be there; every
+other setting has a default. A mistake (an unknown name, a value of the wrong kind or out of its
+range) stops every command before it does anything, with one message that lists all mistakes with
+their lines. Durations are written `"500ms"`, `"30s"`, `"10m"`, `"2h"` or `"7d"`.
+
+The file is read when a command starts: after a change, start `everloop up` again. Its service
+goes on answering in between if it was killed rather than stopped.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    classes = {
+        node.name: node
+        for node in ast.parse(inspect.getsource(policy)).body
+        if isinstance(node, ast.ClassDef)
+    }
+    meanings = _meanings(classes["Policy"])
+    parts = [_HEAD, f"\n## `level`\n\n{meanings['level']} It has no default.\n"]
+    for name, field in policy.Policy.model_fields.items():
+        kind = field.annotation
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            parts.append(_table(name, kind, _meanings(classes[kind.__name__])))
+    return "".join(parts)
+
+
+def _table(name: str, kind: type[BaseModel], meanings: dict[str, str]) -> str:
+    told = (kind.__doc__ or "").partition(": ")[2]
+    lines = [f"\n## `[{name}]`\n\n{told[0].upper()}{told[1:]}\n"]
+    lines.append("\n| setting | default | meaning |\n| --- | --- | --- |\n")
+    defaults = kind().model_dump(mode="json")
+    for setting, meaning in meanings.items():
+        lines.append(f"| `{setting}` | `{_toml(defaults[setting])}` | {meaning} |\n")
+    return "".join(lines)
+
+
+def _meanings(node: ast.ClassDef) -> dict[str, str]:
+    """Each field's own docstring: the text under it."""
+    found = {}
+    for field, text in zip(node.body, node.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
+            found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        inside = ", ".join(f"{name} = {_toml(item)}" for name, item in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    return str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if PAGE.write_text(page(), encoding="utf-8") else 1)
