@@ -78,6 +78,21 @@ def test_a_job_that_was_killed_is_started_again_but_not_for_ever(
     assert "killed 3 times" in state.reason
 
 
+def test_nothing_is_left_of_a_job_that_ended(tmp_path: Path) -> None:
+    engine = LocalEngine()
+    job = _job(tmp_path, "open('result.json', 'w').write('{}')")
+    while isinstance(engine.ensure(job), Running):
+        time.sleep(0.05)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert engine.ensure(job) == Succeeded({})
+        children = Path(f"/proc/self/task/{os.getpid()}/children")
+        if not [pid for pid in children.read_text().split() if not _alive(int(pid))]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("a zombie is left")
+
+
 def _alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

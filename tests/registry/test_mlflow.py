@@ -1,5 +1,8 @@
 """MLflow as the registry: the contract, on a real database, and a crash half way."""
 
+import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -38,3 +41,35 @@ def test_a_run_left_half_written_is_completed(
     assert run.info.status == "FINISHED"
     assert run.data.metrics["loss"] == 0.25
     assert run.data.params["epochs"] == "3"
+
+
+def _die_while_making(folder: str) -> None:
+    from mlflow.store.db import utils
+
+    def die(engine: object) -> None:
+        with engine.begin() as connection:  # type: ignore[attr-defined]
+            connection.exec_driver_sql("CREATE TABLE _alembic_tmp_tags (x)")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    utils._initialize_tables = die
+    _registry(Path(folder)).versions()
+
+
+def _open(folder: str) -> int:
+    return len(_registry(Path(folder)).versions())
+
+
+def test_a_kill_while_the_database_is_made_leaves_nothing_half_made(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_die_while_making, args=(str(tmp_path),))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert (tmp_path / "mlflow.db.new").exists() and not (tmp_path / "mlflow.db").exists()
+    assert _open(str(tmp_path)) == 0
+    assert not (tmp_path / "mlflow.db.new").exists()
+
+
+def test_processes_that_open_a_new_registry_at_once_agree(tmp_path: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        assert pool.map(_open, [str(tmp_path)] * 3) == [0, 0, 0]

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from everloop.adapters.mlflow_database import ensure_database
 from everloop.errors import Unavailable
 from everloop.process import started
 from everloop_runtime.files import write_atomic
@@ -37,6 +38,7 @@ class MlflowPage:
                 f"port {port} is taken by another program; "
                 "set [tracking] port to another one, or to 0 for any free one"
             )
+        ensure_database(self._tracking_uri, self._artifacts)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [
             *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),

@@ -1,12 +1,12 @@
 """MLflow as the registry of runs and versions."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from everloop.adapters.mlflow_database import ensure_database
 from everloop.errors import Unavailable
 from everloop.ids import BundleId
 from everloop.registry.runs import ModelVersion, RunRecord
@@ -31,8 +31,7 @@ class MlflowRegistry:
 
     @cached_property
     def _client(self) -> Any:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        ensure_database(self._tracking_uri, self._artifacts)
         from mlflow import MlflowClient
 
         return MlflowClient(self._tracking_uri, self._tracking_uri)

@@ -19,8 +19,13 @@ class LocalEngine:
     was killed and started again.
     """
 
+    def __init__(self) -> None:
+        self._runners: list[subprocess.Popen[bytes]] = []
+
     def ensure(self, job: Job) -> JobState:
         """See `Engine`. A job that was killed is started again, three times in all."""
+        # Looking at those that have ended lets the kernel forget them.
+        self._runners = [runner for runner in self._runners if runner.poll() is None]
         job.folder.mkdir(parents=True, exist_ok=True)
         if _is_locked(job.folder):
             return Running()
@@ -40,18 +45,18 @@ class LocalEngine:
     def _start(self, job: Job) -> None:
         seconds = str(job.timeout.total_seconds())
         runner = [sys.executable, "-m", "everloop.compute.runner", str(job.folder), seconds]
-        # The runner is waited for until it holds the lock: a second `ensure` must see it.
-        with subprocess.Popen(
+        process = subprocess.Popen(
             [*runner, *job.command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-        ) as process:
-            assert process.stdout is not None  # noqa: S101 - it is a pipe
-            process.stdout.readline()
-            # The runner goes on by itself; leaving the block must not wait for it.
-            process.returncode = 0
+        )
+        self._runners.append(process)
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        with process.stdout as said:
+            # It says so once it holds the lock: a second `ensure` must see that.
+            said.readline()
 
 
 def _is_locked(folder: Path) -> bool:

@@ -53,6 +53,7 @@ class Annotations:
             ),
         )
         self._seen: dict[AnnotationId, Annotation] = {}
+        self._standing: dict[SampleId, Annotation] = {}
         self._seen_rows = 0
 
     def append(self, annotations: Sequence[Annotation]) -> int:
@@ -89,23 +90,26 @@ class Annotations:
         if total > self._seen_rows:
             rows = self._table.window(_COLUMNS, "id IS NOT NULL", self._seen_rows, total)
             for row in rows.to_pylist():
-                self._seen.setdefault(row["id"], Annotation(**row))
+                self._see(Annotation(**row))
             self._seen_rows = total
         return self._seen
+
+    def _see(self, annotation: Annotation) -> None:
+        if self._seen.setdefault(annotation.id, annotation) is not annotation:
+            return
+        if annotation.kind == "model":
+            return
+        other = self._standing.get(annotation.sample)
+        if other is None or _weight(annotation) >= _weight(other):
+            self._standing[annotation.sample] = annotation
 
     def current(self) -> Mapping[SampleId, Annotation]:
         """The standing label of each sample: a person's before an import's, then the latest.
 
         What a model said is history only: it never becomes a label by itself.
         """
-        standing: dict[SampleId, Annotation] = {}
-        for annotation in self.history().values():
-            if annotation.kind == "model":
-                continue
-            other = standing.get(annotation.sample)
-            if other is None or _weight(annotation) >= _weight(other):
-                standing[annotation.sample] = annotation
-        return standing
+        self.history()
+        return self._standing
 
 
 def _weight(annotation: Annotation) -> tuple[int, datetime]:

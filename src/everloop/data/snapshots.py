@@ -131,10 +131,14 @@ def _labels(snapshot: Snapshot) -> dict[SampleId, str]:
 
 
 def _fingerprint(rows: "pa.Table", rules: Mapping[str, Json]) -> str:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     digest = hashlib.sha256(canonical_json(rules))
+    digest.update(rows.num_rows.to_bytes(8, "little"))
     for name in ("sample", "side", "label", "annotation"):
-        values = [value.encode() for value in rows.column(name).to_pylist()]
         # With all lengths first, so that two different columns never feed the same bytes.
-        digest.update(canonical_json([len(value) for value in values]))
-        digest.update(b"".join(values))
+        column = rows.column(name).cast(pa.large_binary())
+        digest.update(pc.binary_length(column).to_numpy().astype("<i8").tobytes())
+        digest.update(b"".join(column.to_pylist()))
     return digest.hexdigest()

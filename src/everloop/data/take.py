@@ -8,8 +8,6 @@ from datetime import datetime
 from everloop.data.store import DataStore
 from everloop.ids import Json, SnapshotId
 
-_COLUMNS = ("sample", "side", "label", "annotation", "by", "origin")
-
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -32,20 +30,24 @@ def take(store: DataStore, *, classes: Sequence[str], now: datetime) -> Taken:
     sides = store.samples.sides()
     allowed = frozenset(classes)
     standing = store.annotations.current()
-    kept = sorted(
-        (sample, sides[sample][0], a.label, a.id, a.by, sides[sample][1])
-        for sample, a in standing.items()
-        if a.label in allowed and sample in sides
-    )
-    columns = zip(*kept, strict=True) if kept else [()] * len(_COLUMNS)
-    rows = pa.table(
-        {
-            name: pa.array(values, pa.string())
-            for name, values in zip(_COLUMNS, columns, strict=True)
-        }
-    )
+    kept = sorted(s for s, a in standing.items() if a.label in allowed and s in sides)
+    labels = [standing[sample] for sample in kept]
+    facts = [sides[sample] for sample in kept]
+    columns = {
+        "sample": kept,
+        "side": [side for side, _ in facts],
+        "label": [annotation.label for annotation in labels],
+        "annotation": [annotation.id for annotation in labels],
+        "by": [annotation.by for annotation in labels],
+        "origin": [origin for _, origin in facts],
+    }
+    rows = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     rules: dict[str, Json] = {"classes": list(classes), "split": "content-hash"}
     snapshot = store.snapshots.write(rows, rules, now)
-    training = Counter(label for _, side, label, *_ in kept if side == "train")
+    training = Counter(
+        annotation.label
+        for annotation, (side, _) in zip(labels, facts, strict=True)
+        if side == "train"
+    )
     train = sum(training.values())
     return Taken(snapshot, train, len(kept) - train, training)
