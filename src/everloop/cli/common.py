@@ -43,13 +43,13 @@ def emit(value: Json) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str = "") -> None:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table for people; cell text is shown as it is, never as markup."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(title=title or None, title_justify="left", header_style="bold")
+    grid = Table(show_header=any(columns), header_style="bold")
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
@@ -69,7 +69,17 @@ def show(value: Mapping[str, Json]) -> None:
 
 
 def _plain(item: Json) -> str:
-    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
+    if item is None:
+        return "-"
+    if isinstance(item, bool):
+        return "yes" if item else "no"
+    if isinstance(item, float):
+        return f"{item:.4g}"
+    if isinstance(item, Mapping):
+        return "\n".join(f"{name}: {_plain(value)}" for name, value in item.items())
+    if isinstance(item, Sequence) and not isinstance(item, str):
+        return "\n".join(map(_plain, item))
+    return str(item)
 
 
 def find_bundle(project: "Project", prefix: str | None) -> BundleId:

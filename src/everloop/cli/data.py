@@ -51,7 +51,7 @@ def list_snapshots(program: Program, path: Path, *, as_json: bool) -> None:
         return
     table(
         ("snapshot", "taken", "training", "hold-out"),
-        [(s["id"], s["taken_at"], s["train"], s["holdout"]) for s in found],
+        [(str(s["id"])[:8], str(s["taken_at"])[:19], s["train"], s["holdout"]) for s in found],
     )
 
 
