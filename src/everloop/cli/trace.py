@@ -1,5 +1,6 @@
 """`everloop trace`: from a served answer back to the labels behind it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -21,7 +22,10 @@ def command(program: Program, prediction: str, path: Path, *, as_json: bool) -> 
     if as_json:
         emit(chain.as_json())
         return
-    _print_tree(chain.as_json())
+    environment = chain.run["environment"]
+    assert isinstance(environment, Mapping)  # noqa: S101 - loop.trace wrote it
+    told = f"python {environment['python']}, {len(environment) - 1} distributions (see --json)"
+    _print_tree({**chain.as_json(), "run": {**chain.run, "environment": told}})
 
 
 def _print_tree(value: object, indent: int = 0) -> None:
@@ -30,6 +34,10 @@ def _print_tree(value: object, indent: int = 0) -> None:
         if isinstance(item, dict):
             click.secho(f"{'  ' * indent}{name}", bold=True)
             _print_tree(item, indent + 1)
+        elif isinstance(item, list):
+            click.secho(f"{'  ' * indent}{name}", bold=True)
+            for each in item:
+                click.echo(f"{'  ' * indent}  - {each!s}")
         else:
             shown = repr(item)[1:-1] if isinstance(item, str) else item
             click.echo(f"{'  ' * indent}{name}: {shown}")
