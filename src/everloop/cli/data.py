@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, show, table
+from everloop.cli.common import by_option, common_options, emit, show, table, working
 from everloop.cli.program import Program
 from everloop.errors import Refused
 from everloop.ids import Json
@@ -30,7 +30,8 @@ def take_in(program: Program, source: Path, path: Path, by: str, *, as_json: boo
         raise Refused(f"{source} is not a folder; name one that holds pictures or class folders")
     project = program.open_project(path)
     action = kinds.ingest(project.layout.source_name(source), scan(source).digest)
-    outcome = run_action(project, action, by=by, clock=program.clock)
+    with working("taking the pictures in"):
+        outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(outcome.error)
     emit(outcome.result) if as_json else show(outcome.result)

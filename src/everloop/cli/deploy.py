@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, find_bundle
+from everloop.cli.common import by_option, common_options, emit, find_bundle, working
 from everloop.cli.program import Program
 
 
@@ -19,5 +19,6 @@ def command(program: Program, bundle: str | None, path: Path, by: str, *, as_jso
 
     project = program.open_project(path)
     named = {"bundle": find_bundle(project, bundle)}
-    answer = ask_loop(project, "deploy", named, by=by, clock=program.clock)
+    with working("waiting for the loop"):
+        answer = ask_loop(project, "deploy", named, by=by, clock=program.clock)
     emit({**named, "answer": answer}) if as_json else click.echo(answer)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, find_bundle, show
+from everloop.cli.common import by_option, common_options, emit, find_bundle, show, working
 from everloop.cli.program import Program
 from everloop.errors import Refused
 
@@ -32,7 +32,8 @@ def command(
     project = program.open_project(path)
     bundle_id = find_bundle(project, bundle)
     action = kinds.evaluate(bundle_id, snapshot_of(project, bundle_id, snapshot))
-    outcome = run_action(project, action, by=by, clock=program.clock)
+    with working("evaluating"):
+        outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(outcome.error)
     told = {"bundle": bundle_id, **outcome.result}

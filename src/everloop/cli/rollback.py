@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit
+from everloop.cli.common import by_option, common_options, emit, working
 from everloop.cli.program import Program
 
 
@@ -17,5 +17,6 @@ def command(program: Program, path: Path, by: str, *, as_json: bool) -> None:
     from everloop.loop.single import ask_loop
 
     project = program.open_project(path)
-    answer = ask_loop(project, "rollback", {}, by=by, clock=program.clock)
+    with working("waiting for the loop"):
+        answer = ask_loop(project, "rollback", {}, by=by, clock=program.clock)
     emit({"answer": answer}) if as_json else click.echo(answer)

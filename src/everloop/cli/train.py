@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, show
+from everloop.cli.common import by_option, common_options, emit, show, working
 from everloop.cli.program import Program
 from everloop.errors import Refused
 from everloop.ids import SnapshotId
@@ -23,14 +23,16 @@ def command(program: Program, snapshot: str | None, path: Path, by: str, *, as_j
     project = program.open_project(path)
     if snapshot is None:
         version = project.data.labelled_counts().version
-        taken = run_action(project, kinds.snapshot(version), by=by, clock=program.clock)
+        with working("taking a snapshot"):
+            taken = run_action(project, kinds.snapshot(version), by=by, clock=program.clock)
         if taken.error:
             raise Refused(taken.error)
         snapshot_id = SnapshotId(str(taken.result["snapshot"]))
     else:
         snapshot_id = project.data.snapshots.find(snapshot).id
     action = kinds.train(project.policy, snapshot_id, project.declaration.code)
-    outcome = run_action(project, action, by=by, clock=program.clock)
+    with working("training"):
+        outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(f"training failed: {outcome.error}")
     told = {"snapshot": snapshot_id, **outcome.result}

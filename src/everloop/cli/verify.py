@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, find_bundle, show
+from everloop.cli.common import by_option, common_options, emit, find_bundle, show, working
 from everloop.cli.program import Program
 from everloop.errors import Refused
 
@@ -23,13 +23,14 @@ def command(program: Program, bundle: str | None, path: Path, by: str, *, as_jso
     project = program.open_project(path)
     bundle_id = find_bundle(project, bundle)
     snapshot = snapshot_of(project, bundle_id, None)
-    evaluation = run_action(
-        project, kinds.evaluate(bundle_id, snapshot), by=by, clock=program.clock
-    )
+    measure = kinds.evaluate(bundle_id, snapshot)
+    with working("evaluating"):
+        evaluation = run_action(project, measure, by=by, clock=program.clock)
     if evaluation.error:
         raise Refused(evaluation.error)
     action = kinds.verify(project.policy, bundle_id, snapshot, str(evaluation.result["evaluation"]))
-    outcome = run_action(project, action, by=by, clock=program.clock)
+    with working("replaying the hold-out"):
+        outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(outcome.error)
     told = {"bundle": bundle_id, **outcome.result}
