@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.support.pictures import bar
-from tests.support.projects import everloop, opened, product_up, service_of, told, until
+from tests.support.projects import EVERLOOP, everloop, opened, product_up, service_of, told, until
 from tests.support.projects import write_project as write
 
 from everloop.layout import Layout
@@ -147,7 +147,7 @@ def test_a_killed_up_leaves_the_service_and_the_next_adopts_it(
 @pytest.mark.usefixtures("up")
 def test_down_stops_what_a_killed_up_left(project: Path) -> None:
     process = subprocess.Popen(
-        ["everloop", "up", "--json", "--project", str(project)], stdout=subprocess.PIPE, text=True
+        [*EVERLOOP, "up", "--json", "--project", str(project)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["service"].startswith("http://127.0.0.1:")
@@ -159,7 +159,7 @@ def test_down_stops_what_a_killed_up_left(project: Path) -> None:
 
 @pytest.mark.usefixtures("up")
 def test_serve_alone_answers_from_what_was_published(project: Path) -> None:
-    process = subprocess.Popen(["everloop", "serve", "--port", "0", "--project", str(project)])
+    process = subprocess.Popen([*EVERLOOP, "serve", "--port", "0", "--project", str(project)])
     try:
         with service_of(project):
             assert _predict(project, 5009)["label"] == "upright"
