@@ -5,6 +5,7 @@ else is decided and done by `everloop up`, which it starts, as a user would.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,8 @@ PATIENCE_SECONDS = 240.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; 0 when the loop recovered and no request was dropped."""
     options = _options(arguments)
+    # Ended from outside, it still stops what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     camera = CAMERAS[options.camera]
     folder = options.work or Path(tempfile.mkdtemp(prefix="everloop-demo-"))
     digits = load_digits(options.seed)
