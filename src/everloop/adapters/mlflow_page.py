@@ -14,6 +14,9 @@ from everloop.errors import Unavailable
 from everloop.process import started
 from everloop_runtime.files import write_atomic
 
+_PLACE = "#/experiments?workflowType=machine_learning"
+"""Where training runs are; by itself the page opens on agents and their traces."""
+
 
 class MlflowPage:
     """One `mlflow server` on loopback for a project; found again by its address file."""
@@ -56,7 +59,7 @@ class MlflowPage:
                 start_new_session=True,
                 env=environment,
             )
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}/{_PLACE}"
         told = {"url": url, "pid": process.pid, "started": started(process.pid)}
         write_atomic(self._address, json.dumps(told).encode())
         return url
