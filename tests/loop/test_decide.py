@@ -375,3 +375,20 @@ def test_a_canary_cut_short_is_not_resumed_once_its_bundle_is_rejected() -> None
     life.decide_on(BundleId(str(canary.action.inputs["bundle"])), approved=False)
     decisions = decide(life.policy, life.world)
     assert all(d.action is None or d.action.kind != "canary" for d in decisions)
+
+
+def test_a_newer_candidate_takes_the_canarys_place() -> None:
+    life = _live()
+    _second(life)
+    _until(life, "canary")
+    older = life.world.release.canary
+    snapshot = next(action for action in reversed(life.done) if action.kind == "snapshot")
+    result = life.world.result(snapshot)
+    assert older is not None and result is not None
+    inputs = {"snapshot": result["snapshot"], "code": "c", "params": {"epochs": 9}}
+    life.ask("act", {"kind": "train", "inputs": inputs})
+    _until(life, "rollback")
+    assert life.world.release.canary is None
+    _until(life, "canary")
+    newer = life.world.release.canary
+    assert newer is not None and newer.bundle != older.bundle
