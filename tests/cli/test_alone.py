@@ -86,6 +86,11 @@ def test_a_fresh_project_says_what_it_waits_for(project: Path) -> None:
     assert everloop(project, "why").code == 0
 
 
+def test_nothing_can_be_learnt_from_nothing(tmp_path: Path) -> None:
+    said = everloop(write_project(tmp_path / "empty", pictures=0), "train")
+    assert said.code == 3 and "everloop data import" in said.err
+
+
 def test_importing_twice_adds_nothing(trained: Path) -> None:
     again = told(trained, "data", "import", trained / "data" / "labelled")
     assert (again["added"], again["labelled"]) == (140, 140), "the journalled outcome"

@@ -22,9 +22,13 @@ def command(program: Program, snapshot: str | None, path: Path, by: str, *, as_j
 
     project = program.open_project(path)
     if snapshot is None:
-        version = project.data.labelled_counts().version
+        labelled = project.data.labelled_counts()
+        if not labelled.train + labelled.holdout:
+            raise Refused("nothing is labelled yet; everloop data import FOLDER takes pictures in")
         with working("taking a snapshot"):
-            taken = run_action(project, kinds.snapshot(version), by=by, clock=program.clock)
+            taken = run_action(
+                project, kinds.snapshot(labelled.version), by=by, clock=program.clock
+            )
         if taken.error:
             raise Refused(taken.error)
         snapshot_id = SnapshotId(str(taken.result["snapshot"]))
