@@ -61,6 +61,6 @@ CAMERAS = {
         Camera("tilted", rotation=35, blur=1.2, contrast=0.6),
         Camera("noisy", noise=90, contrast=0.8),
         Camera("inverted", inverted=True, blur=0.5),
-        Camera("upside-down", rotation=180, contrast=0.8),
+        Camera("turned", rotation=-50, brightness=0.7),
     )
 }
