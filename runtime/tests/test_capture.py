@@ -11,6 +11,8 @@ from everloop.ids import BundleId, PredictionId
 from everloop_runtime.capture import (
     Captured,
     CaptureWriter,
+    FeedbackRecord,
+    read_feedback,
     read_segment,
     seal_leftovers,
     sealed_segments,
@@ -48,6 +50,17 @@ def _segment(folder: Path, count: int) -> Path:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert list(read_segment(_segment(tmp_path, 3))) == [record(n) for n in range(3)]
+
+
+def test_feedback_lies_beside_the_answers_and_is_read_apart(tmp_path: Path) -> None:
+    told = FeedbackRecord(PredictionId("0" * 32), 3.0, "event", {"bought": True}, "shop")
+    writer = CaptureWriter(tmp_path)
+    for given in (told, record(1), told):
+        assert writer.append(given)
+    writer.close()
+    (path,) = sealed_segments(tmp_path)
+    assert list(read_segment(path)) == [record(1)]
+    assert list(read_feedback(path)) == [told, told]
 
 
 def test_cut_anywhere_the_whole_records_before_are_kept(tmp_path: Path) -> None:

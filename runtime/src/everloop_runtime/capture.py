@@ -6,7 +6,8 @@ cut may cost. A segment is one file of records; the process that writes it holds
 a segment left by a killed process can be told from a live one, and is sealed by whoever finds it.
 
 A record is: magic `EVC1`, the sizes of header and image (two little-endian uint32), the CRC-32 of
-both, the header (JSON), the image's original bytes.
+both, the header (JSON), the image's original bytes. What became known of an answer later is a
+record of the same form with the magic `EVF1` and no image.
 """
 
 import fcntl
@@ -19,13 +20,13 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 from everloop_runtime.errors import Refused
-from everloop_runtime.ids import BundleId, PredictionId, SampleId
+from everloop_runtime.ids import BundleId, Json, PredictionId, SampleId
 from everloop_runtime.routes import Role
 
-_MAGIC = b"EVC1"
+_ANSWER, _FEEDBACK = b"EVC1", b"EVF1"
 _FRAME = struct.Struct("<4sIII")
 _OPEN, _SEALED = ".open", ".sealed"
 
@@ -51,11 +52,36 @@ class Captured:
     image: bytes = b""
 
 
-def _encode(record: Captured) -> bytes:
+FeedbackKind = Literal["label", "correction", "event"]
+FEEDBACK_KINDS: tuple[str, ...] = get_args(FeedbackKind)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackRecord:
+    """What became known of an answer afterwards; it may come late, twice and out of order."""
+
+    prediction: PredictionId
+    """As the client gave it: nobody has looked whether there is such an answer."""
+    at: float
+    """When the service took it, in seconds since 1970."""
+    kind: FeedbackKind
+    """The true `label`, a person's `correction` of the answer, or a business `event`."""
+    value: Json
+    """The label as text (see `everloop.labels`), or whatever the event carries."""
+    by: str
+    """The client whose API key brought it; empty where the service asks for no keys."""
+
+
+def _encode(record: Captured | FeedbackRecord) -> bytes:
+    if isinstance(record, FeedbackRecord):
+        return _frame(_FEEDBACK, json.dumps(asdict(record)).encode(), b"")
     header = json.dumps(asdict(replace(record, image=b"")) | {"image": None}).encode()
-    check = zlib.crc32(record.image, zlib.crc32(header))
-    frame = _FRAME.pack(_MAGIC, len(header), len(record.image), check)
-    return frame + header + record.image
+    return _frame(_ANSWER, header, record.image)
+
+
+def _frame(magic: bytes, header: bytes, image: bytes) -> bytes:
+    check = zlib.crc32(image, zlib.crc32(header))
+    return _FRAME.pack(magic, len(header), len(image), check) + header + image
 
 
 def _decode(header: bytes, image: bytes) -> Captured:
@@ -104,7 +130,7 @@ class CaptureWriter:
         self._ticker = threading.Thread(target=self._tick, name="capture", daemon=True)
         self._ticker.start()
 
-    def append(self, record: Captured) -> bool:
+    def append(self, record: Captured | FeedbackRecord) -> bool:
         """Hand a record to the operating system; False when it could not be kept."""
         data = _encode(record)
         with self._lock:
@@ -206,7 +232,7 @@ def _whole_records(file: BinaryIO) -> int:
             break
         magic, header, image, _ = _FRAME.unpack(frame)
         after = end + _FRAME.size + header + image
-        if magic != _MAGIC or after > size:
+        if magic not in {_ANSWER, _FEEDBACK} or after > size:
             break
         file.seek(after)
         end = after
@@ -219,10 +245,23 @@ def sealed_segments(folder: Path) -> list[Path]:
 
 
 def read_segment(path: Path) -> Iterator[Captured]:
-    """The records of a segment; a torn last one is left out.
+    """The answers in a segment; a torn last record is left out.
 
     Raises `Refused` naming the offset when a record in the middle is not what was written.
     """
+    for magic, header, image in _records(path):
+        if magic == _ANSWER:
+            yield _decode(header, image)
+
+
+def read_feedback(path: Path) -> Iterator[FeedbackRecord]:
+    """The feedback in a segment; as `read_segment` otherwise."""
+    for magic, header, _ in _records(path):
+        if magic == _FEEDBACK:
+            yield FeedbackRecord(**json.loads(header))
+
+
+def _records(path: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
     size = path.stat().st_size
     with path.open("rb") as file:
         while True:
@@ -231,11 +270,11 @@ def read_segment(path: Path) -> Iterator[Captured]:
             if len(frame) < _FRAME.size:
                 return
             magic, header_size, image_size, check = _FRAME.unpack(frame)
-            if magic != _MAGIC:
+            if magic not in {_ANSWER, _FEEDBACK}:
                 raise Refused(f"{path.name} is damaged at byte {at}: no record begins there")
             if file.tell() + header_size + image_size > size:
                 return
             header, image = file.read(header_size), file.read(image_size)
             if zlib.crc32(image, zlib.crc32(header)) != check:
                 raise Refused(f"{path.name} is damaged at byte {at}: the checksum differs")
-            yield _decode(header, image)
+            yield magic, header, image
