@@ -28,6 +28,7 @@ from rich.table import Table
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.ingest import ingest
 from everloop.data.samples import NewSample
+from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import Taken, take
 from everloop_runtime.ids import sample_id
@@ -138,7 +139,7 @@ def _version(store: DataStore, files: Sequence[Path]) -> Taken:
             )  # fmt: skip
             yield NewSample(data, path.name, "bench", "bench", "JPEG", _SIDE, _SIDE)
 
-    store.samples.add(samples(), now, holdout_share=0.2)
+    store.samples.add(samples(), now, split=SplitRule(0.2))
     store.annotations.append(labels)
     return take(store, classes=CLASSES, now=now)
 
@@ -151,7 +152,7 @@ def _take_in(store: Path, pictures: Path) -> None:
         classes=CLASSES,
         limits=ImageLimits(),
         now=datetime.now(UTC),
-        holdout_share=0.2,
+        split=SplitRule(0.2),
     )
 
 

@@ -65,6 +65,8 @@ def _meanings(node: ast.ClassDef) -> dict[str, str]:
 
 
 def _toml(value: object) -> str:
+    if value is None:
+        return "unset"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):

@@ -9,7 +9,16 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -55,11 +64,25 @@ class DataPolicy(_Table):
     sources: tuple[str, ...] = ("data/labelled",)
     """Folders, relative to the project: one sub-folder a class, or pictures without labels."""
     holdout_share: Share = 0.2
-    """The share of samples kept out of training for good, chosen by content hash."""
+    """The share of samples kept out of training for good, chosen by the hash that `split` names."""
+    split: Literal["content", "group", "time"] = "group"
+    """What decides the side of a new sample, unless its source gives it one. `group`: the hash of
+    its group, so that one patient or one session is on one side. `time`: whether it was taken
+    before `holdout_from`. `content`: the hash of its bytes, also for samples without a group or a
+    time. Nothing that has a side ever changes it."""
+    holdout_from: AwareDatetime | None = None
+    """With `split = "time"`: samples taken at or after this moment (`2026-05-01T00:00:00Z`) are
+    hold-out."""
     max_pixels: Count = 50_000_000
     """A picture of more pixels is not decoded."""
     max_bytes: Count = 20_000_000
     """A file of more bytes is not read."""
+
+    @model_validator(mode="after")
+    def _moment_for_time(self) -> "DataPolicy":
+        if self.split == "time" and self.holdout_from is None:
+            raise ValueError('split = "time" wants holdout_from, the moment the hold-out begins')
+        return self
 
 
 class TrainPolicy(_Table):

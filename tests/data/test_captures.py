@@ -8,6 +8,7 @@ from tests.support.pictures import noise
 
 from everloop.data.collect import collect
 from everloop.data.pool import unlabelled
+from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import BundleId, PredictionId
@@ -46,8 +47,8 @@ def _segment(folder: Path, numbers: range, *, failing: int | None = None) -> Pat
 
 def test_collected_twice_it_is_there_once(tmp_path: Path) -> None:
     store, segment = DataStore(tmp_path / "s"), _segment(tmp_path / "c", range(30), failing=7)
-    first = collect(store, segment, now=at(0), holdout_share=0.2)
-    again = collect(DataStore(tmp_path / "s"), segment, now=at(9), holdout_share=0.2)
+    first = collect(store, segment, now=at(0), split=SplitRule(0.2))
+    again = collect(DataStore(tmp_path / "s"), segment, now=at(9), split=SplitRule(0.2))
     assert (first.predictions, first.samples, first.errors) == (30, 30, 1)
     assert (again.predictions, again.samples) == (0, 0)
     assert store.predictions.count(BUNDLE) == 29
@@ -61,7 +62,7 @@ def test_windows_follow_the_order_of_the_answers(tmp_path: Path) -> None:
     store = DataStore(tmp_path / "s")
     for start in (0, 10, 20):
         segment = _segment(tmp_path / "c", range(start, start + 10))
-        collect(store, segment, now=at(0), holdout_share=0.2)
+        collect(store, segment, now=at(0), split=SplitRule(0.2))
     window = store.predictions.window(BUNDLE, 8, 6)
     assert window.ids == tuple(f"p{n}" for n in range(8, 14))
     assert window.embeddings[:, 0].tolist() == [8, 9, 10, 11, 12, 13]
@@ -77,7 +78,7 @@ def test_a_damaged_segment_brings_nothing_in(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 1
     segment.write_bytes(data)
     with pytest.raises(Refused, match="damaged at byte"):
-        collect(store, segment, now=at(0), holdout_share=0.2)
+        collect(store, segment, now=at(0), split=SplitRule(0.2))
     assert store.samples.count() == 0
     assert store.predictions.count(BUNDLE) == 0
 
@@ -86,7 +87,7 @@ def test_the_pool_has_each_unlabelled_sample_once(tmp_path: Path) -> None:
     from tests.data.test_data import _label
 
     store = DataStore(tmp_path / "s")
-    collect(store, _segment(tmp_path / "c", range(100)), now=at(0), holdout_share=0.2)
+    collect(store, _segment(tmp_path / "c", range(100)), now=at(0), split=SplitRule(0.2))
     store.annotations.append([_label(sample_id(noise(4)), "1", "ann", "person", 1)])
     pool = unlabelled(store, BUNDLE, start=0, most=1000)
     assert len(pool.samples) == len(set(pool.samples)) == 49

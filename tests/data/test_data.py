@@ -13,7 +13,7 @@ from tests.support.pictures import bar, flat, noise
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.ingest import IngestReport, ingest, scan
 from everloop.data.samples import NewSample, Samples
-from everloop.data.splits import side_of
+from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import take
 from everloop.data.training_data import read_side
@@ -47,7 +47,7 @@ def _ingest(store: DataStore, folder: Path, second: float = 0) -> IngestReport:
         classes=CLASSES,
         limits=ImageLimits(),
         now=at(second),
-        holdout_share=0.25,
+        split=SplitRule(0.25),
     )
 
 
@@ -113,20 +113,12 @@ def test_a_listing_changes_exactly_when_the_folder_does(tmp_path: Path) -> None:
     assert scan(folder).digest == changed
 
 
-@given(st.integers(0, 2**256 - 1), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_a_larger_holdout_only_grows(number: int, one: float, other: float) -> None:
-    small, large = sorted((one, other))
-    sample = SampleId(f"{number:064x}")
-    if side_of(sample, small) == "holdout":
-        assert side_of(sample, large) == "holdout"
-
-
 def test_a_sample_never_changes_side(store: DataStore) -> None:
     pictures = [NewSample(noise(n), "", "s", "s") for n in range(60)]
-    store.samples.add(pictures, at(0), holdout_share=0.3)
+    store.samples.add(pictures, at(0), split=SplitRule(0.3))
     before = {name: side for name, (side, _) in store.samples.sides().items()}
     assert 5 < list(before.values()).count("holdout") < 35
-    store.samples.add(pictures, at(1), holdout_share=0.9)
+    store.samples.add(pictures, at(1), split=SplitRule(0.9))
     assert {name: side for name, (side, _) in store.samples.sides().items()} == before
 
 
@@ -135,7 +127,7 @@ def _append(arguments: tuple[str, int]) -> int:
     samples = Samples(Path(folder))
     for step in range(4):
         batch = [NewSample(noise(process * 1000 + step * 10 + n), "", "s", "s") for n in range(5)]
-        samples.add([*batch, NewSample(flat(1), "", "s", "s")], at(0), holdout_share=0.2)
+        samples.add([*batch, NewSample(flat(1), "", "s", "s")], at(0), split=SplitRule(0.2))
     return 20
 
 
@@ -243,5 +235,5 @@ def test_however_it_is_cut_into_batches_a_source_is_the_same(numbers: set[int]) 
         store = DataStore(Path(folder))
         for chunk in (sorted(numbers)[::2], sorted(numbers)):
             batch = (NewSample(noise(n), "", "s", "s") for n in chunk)
-            store.samples.add(batch, at(0), holdout_share=0.2)
+            store.samples.add(batch, at(0), split=SplitRule(0.2))
         assert set(store.samples.sides()) == {sample_id(noise(n)) for n in numbers}

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from everloop.data.samples import NewSample
+from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop_runtime.capture import read_segment
 
@@ -18,9 +19,7 @@ class CollectReport:
     errors: int
 
 
-def collect(
-    store: DataStore, segment: Path, *, now: datetime, holdout_share: float
-) -> CollectReport:
+def collect(store: DataStore, segment: Path, *, now: datetime, split: SplitRule) -> CollectReport:
     """Store a segment's samples and answers; the caller removes the file afterwards.
 
     Safe to repeat. Samples before answers: an answer may never name missing bytes. Raises
@@ -30,7 +29,7 @@ def collect(
     samples = store.samples.add(
         (NewSample(record.image, "", "capture", "production") for record in records),
         now,
-        holdout_share=holdout_share,
+        split=split,
     )
     added = store.predictions.append(records, segment.name)
     errors = sum(record.status == "error" for record in records)

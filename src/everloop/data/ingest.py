@@ -9,6 +9,7 @@ from pathlib import Path
 
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.samples import NewSample
+from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
@@ -90,7 +91,7 @@ def ingest(
     classes: Sequence[str],
     limits: ImageLimits,
     now: datetime,
-    holdout_share: float,
+    split: SplitRule,
 ) -> IngestReport:
     """Take the new files of `folder` in, in one pass; known ones are passed over by content.
 
@@ -99,7 +100,7 @@ def ingest(
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder")
     intake = _Intake(source, frozenset(classes), limits)
-    added = store.samples.add(intake.samples(scan(folder)), now, holdout_share=holdout_share)
+    added = store.samples.add(intake.samples(scan(folder)), now, split=split)
     annotations = [
         Annotation(
             annotation_id(sample, label, f"import:{source}", source),

@@ -1,16 +1,16 @@
 """Samples: the original bytes in one dataset, what is known of them in another."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everloop.data.splits import side_of
+from everloop.data.splits import Side, SplitRule
 from everloop.data.tables import LanceTable
 from everloop.errors import Refused
 from everloop.ids import SampleId
-from everloop_runtime.ids import sample_id
+from everloop_runtime.ids import canonical_json, sample_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,6 +32,16 @@ class NewSample:
     format: str = ""
     width: int = 0
     height: int = 0
+    group: str | None = None
+    """Samples of one group (one patient, one session) stay on one side."""
+    subject: str | None = None
+    """Whom it is about."""
+    taken_at: datetime | None = None
+    """When it came about; UTC where it names no zone."""
+    given_side: Side | None = None
+    """The side that its source gives it."""
+    meta: Mapping[str, str] = field(default_factory=dict)
+    """What else is known of it, such as its camera."""
 
 
 class Samples:
@@ -61,21 +71,27 @@ class Samples:
                     pa.field("width", pa.int32()),
                     pa.field("height", pa.int32()),
                     pa.field("added_at", pa.timestamp("us", tz="UTC")),
+                    pa.field("group", pa.string()),
+                    pa.field("subject", pa.string()),
+                    pa.field("taken_at", pa.timestamp("us", tz="UTC")),
+                    pa.field("given_side", pa.string()),
+                    pa.field("meta", pa.string()),
                 ]
             ),
         )
         self._positions: dict[str, int] = {}
         self._positions_at = 0
         self._known: dict[str, tuple[str, str]] = {}
+        self._groups: dict[str, Side] = {}
         self._known_at = 0
 
     def add(
-        self, samples: Iterable[NewSample], now: datetime, *, holdout_share: float
+        self, samples: Iterable[NewSample], now: datetime, *, split: SplitRule
     ) -> tuple[SampleId, ...]:
         """Store what is new and return its ids; what is known already stays as it is.
 
         Reads `samples` once, in batches of bounded size. The side of a new sample is fixed here
-        for good.
+        for good, by `split`.
         """
         added: list[SampleId] = []
         for batch in _batches(samples):
@@ -84,7 +100,7 @@ class Samples:
             new = {name: sample for name, sample in new.items() if name not in known}
             if new:
                 self._add_bytes(new)
-                self._add_facts(new, now, holdout_share)
+                self._add_facts(new, now, split)
                 added += [SampleId(name) for name in new]
         return tuple(added)
 
@@ -104,12 +120,12 @@ class Samples:
             )
 
     def _add_facts(
-        self, new: Mapping[SampleId, NewSample], now: datetime, holdout_share: float
+        self, new: Mapping[SampleId, NewSample], now: datetime, split: SplitRule
     ) -> None:
         import pyarrow as pa
 
         values = list(new.values())
-        sides = [side_of(name, holdout_share) for name in new]
+        sides = self._decide(new, split)
         self._facts.append(
             pa.table(
                 {
@@ -122,9 +138,32 @@ class Samples:
                     "width": pa.array([s.width for s in values], pa.int32()),
                     "height": pa.array([s.height for s in values], pa.int32()),
                     "added_at": pa.array([now] * len(values), pa.timestamp("us", tz="UTC")),
+                    "group": pa.array([s.group for s in values], pa.string()),
+                    "subject": pa.array([s.subject for s in values], pa.string()),
+                    "taken_at": pa.array(
+                        [s.taken_at for s in values], pa.timestamp("us", tz="UTC")
+                    ),
+                    "given_side": pa.array([s.given_side for s in values], pa.string()),
+                    "meta": pa.array([_meta(s.meta) for s in values], pa.string()),
                 }
             )
         )
+
+    def _decide(self, new: Mapping[SampleId, NewSample], split: SplitRule) -> list[Side]:
+        sides = []
+        for name, sample in new.items():
+            group = sample.group
+            side = split.side(
+                name,
+                given=sample.given_side,
+                group=group,
+                group_side=None if group is None else self._groups.get(group),
+                taken_at=sample.taken_at,
+            )
+            if group is not None:
+                self._groups.setdefault(group, side)
+            sides.append(side)
+        return sides
 
     def read(self, ids: Sequence[SampleId]) -> list[bytes]:
         """The original bytes of samples, in the order asked for; `Refused` for unknown ones."""
@@ -151,6 +190,11 @@ class Samples:
             "width",
             "height",
             "added_at",
+            "group",
+            "subject",
+            "taken_at",
+            "given_side",
+            "meta",
         ]
         return self._facts.rows(columns)
 
@@ -171,13 +215,19 @@ class Samples:
     def _sides(self) -> dict[str, tuple[str, str]]:
         total = self._facts.count()
         if total > self._known_at:
-            columns = ["id", "side", "origin"]
+            columns = ["id", "side", "origin", "group"]
             rows = self._facts.window(columns, "id IS NOT NULL", self._known_at, total)
             values = (rows.column(name).to_pylist() for name in columns)
-            for name, side, origin in zip(*values, strict=True):
+            for name, side, origin, group in zip(*values, strict=True):
                 self._known.setdefault(name, (side, origin))
+                if group is not None:
+                    self._groups.setdefault(group, side)
             self._known_at = total
         return self._known
+
+
+def _meta(meta: Mapping[str, str]) -> str | None:
+    return canonical_json(dict(meta)).decode() if meta else None
 
 
 def _batches(samples: Iterable[NewSample]) -> Iterator[list[NewSample]]:

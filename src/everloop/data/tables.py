@@ -45,6 +45,7 @@ class LanceTable:
             self._create()
         for attempt in range(_ATTEMPTS):
             try:
+                self._widen()
                 lance.write_dataset(rows, str(self._path), schema=self._schema, mode="append")
             except OSError as error:
                 if not _is_race(error) or attempt == _ATTEMPTS - 1:
@@ -70,6 +71,16 @@ class LanceTable:
                 if not (self._path / "_versions").is_dir():
                     raise
 
+    def _widen(self) -> None:
+        """Give a dataset of an older schema the columns it lacks, empty in the rows it has."""
+        dataset = self.dataset()
+        if dataset is None:
+            return
+        lacking = [field for field in self._schema if field.name not in dataset.schema.names]
+        if lacking:
+            # When two processes do it at once, one of them meets a conflict and looks again.
+            dataset.add_columns(lacking)
+
     def version(self) -> int:
         """Grows with each append; 0 before the first."""
         dataset = self.dataset()
@@ -83,7 +94,10 @@ class LanceTable:
         if dataset is None:
             return self._empty(columns)
         with _translated(self._path):
-            return dataset.to_table(columns=columns, filter=where, scan_in_order=ordered)
+            rows = dataset.to_table(
+                columns=_present(columns, dataset), filter=where, scan_in_order=ordered
+            )
+        return self._completed(rows, columns)
 
     def window(self, columns: list[str], where: str, start: int, most: int) -> "pa.Table":
         """Rows `start` to `start + most` of those that fit, in the order they were appended."""
@@ -91,9 +105,14 @@ class LanceTable:
         if dataset is None:
             return self._empty(columns)
         with _translated(self._path):
-            return dataset.to_table(
-                columns=columns, filter=where, offset=start, limit=most, scan_in_order=True
+            rows = dataset.to_table(
+                columns=_present(columns, dataset),
+                filter=where,
+                offset=start,
+                limit=most,
+                scan_in_order=True,
             )
+        return self._completed(rows, columns)
 
     def take(self, positions: list[int], columns: list[str]) -> "pa.Table":
         """Rows by position, in the order asked for."""
@@ -101,7 +120,8 @@ class LanceTable:
         if dataset is None or not positions:
             return self._empty(columns)
         with _translated(self._path):
-            return dataset.take(positions, columns=columns)
+            rows = dataset.take(positions, columns=_present(columns, dataset))
+        return self._completed(rows, columns)
 
     def count(self, where: str | None = None) -> int:
         """How many rows fit."""
@@ -111,8 +131,27 @@ class LanceTable:
         with _translated(self._path):
             return int(dataset.count_rows(filter=where))
 
+    def _completed(self, rows: "pa.Table", columns: list[str]) -> "pa.Table":
+        """The columns asked for, those that an older dataset lacks being null."""
+        import pyarrow as pa
+
+        if rows.num_columns == len(columns):
+            return rows
+        arrays = {
+            name: rows.column(name)
+            if name in rows.column_names
+            else pa.nulls(rows.num_rows, self._schema.field(name).type)
+            for name in columns
+        }
+        return pa.table(arrays)
+
     def _empty(self, columns: list[str]) -> "pa.Table":
         return self._schema.empty_table().select(columns)
+
+
+def _present(columns: list[str], dataset: "lance.LanceDataset") -> list[str]:
+    names = frozenset(dataset.schema.names)
+    return [name for name in columns if name in names]
 
 
 @contextmanager

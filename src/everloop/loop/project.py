@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from everloop.compute.engine import Engine
+from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.layout import Layout
 from everloop.policy import Policy
@@ -62,6 +63,12 @@ class Project:
         """What a picture may be at most."""
         data = self.policy.data
         return ImageLimits(max_bytes=data.max_bytes, max_pixels=data.max_pixels)
+
+    @property
+    def split(self) -> SplitRule:
+        """How new samples are divided into training and hold-out."""
+        data = self.policy.data
+        return SplitRule(data.holdout_share, data.split, data.holdout_from)
 
 
 @dataclass(frozen=True, slots=True)

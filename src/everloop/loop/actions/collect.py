@@ -14,9 +14,7 @@ def collect(project: Project, turn: Turn, action: Action) -> Outcome:
         raise Refused(f"a segment's name has no folders in it; got {name!r}")
     if not path.exists():
         return Outcome(final=True, result={"predictions": 0, "gone": True})
-    report = take_in(
-        project.data, path, now=turn.now, holdout_share=project.policy.data.holdout_share
-    )
+    report = take_in(project.data, path, now=turn.now, split=project.split)
     path.unlink(missing_ok=True)
     return Outcome(
         final=True,

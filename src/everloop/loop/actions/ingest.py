@@ -15,7 +15,7 @@ def ingest(project: Project, turn: Turn, action: Action) -> Outcome:
         classes=project.declaration.task.classes,
         limits=project.limits,
         now=turn.now,
-        holdout_share=project.policy.data.holdout_share,
+        split=project.split,
     )
     return Outcome(
         final=True,
