@@ -114,7 +114,13 @@ def test_killed_anywhere_the_loop_comes_to_its_end_and_loses_nothing(tmp_path: P
             lives.go_on()
             return given <= set(stores.data.predictions.ids())
 
+        def recorded() -> bool:
+            lives.go_on()
+            return world.labelled.keys() <= stores.data.annotations.current().keys()
+
         until(collected, seconds=60, why="captured answers are missing")
+        # Answers of a round that nobody finishes are recorded once nobody goes on answering.
+        until(recorded, seconds=60, why="saved labels are missing")
     finally:
         lives.end()
         everloop(project, "down")
