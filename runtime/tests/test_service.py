@@ -162,10 +162,14 @@ def test_when_the_canary_fails_the_champion_answers(service: Running) -> None:
         service.route(Routes(generation=2, champion=champion, canary=canary))
         answers = [client.predict(flat(250)) for _ in range(40)]
         client.flush()
+        status = client.status()
     assert {(a.label, a.bundle) for a in answers} == {("bright", champion)}
     failed = [r for r in service.captured() if r.status == "error"]
-    assert len(failed) >= 35
     assert {(r.bundle, r.role) for r in failed} == {(candidate, "canary")}
+    # After five failures in a row it is out of the way: nobody waits for it any more.
+    assert len(failed) == 5
+    assert status["bundles"][candidate]["state"] == "failed"
+    assert "5 of its last 5 requests failed" in status["bundles"][candidate]["reason"]
     assert "not a number" in str(failed[0].error)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from tests.support.pictures import flat, noise
 
 from everloop.ids import BundleId
@@ -18,11 +18,19 @@ SIDE = 8
 CLASSES = ("dark", "bright")
 
 
-def graph(lean: float = 0.0, *, breaks_on_bright: bool = False, scale: float = 255.0) -> bytes:
+def graph(
+    lean: float = 0.0,
+    *,
+    breaks_on_bright: bool = False,
+    wrong_on_bright: bool = False,
+    loops_on_bright: int = 0,
+    scale: float = 255.0,
+) -> bytes:
     """A graph that calls an image bright by its mean.
 
     `lean` is added to the logit of "bright": bundles of another lean have another id.
     `breaks_on_bright`: the answer to an image brighter than the middle is not a number.
+    `wrong_on_bright`: it is called dark. `loops_on_bright`: it costs so many turns of a loop.
     """
     pixels = SIDE * SIDE
     weights = np.full((pixels, 2), 1 / pixels, np.float32) * np.array([-20, 20], np.float32)
@@ -50,6 +58,23 @@ def graph(lean: float = 0.0, *, breaks_on_bright: bool = False, scale: float = 2
             helper.make_node("Add", ["logits", "nothing"], ["broken"]),
         ]
         last = "broken"
+    if wrong_on_bright or loops_on_bright:
+        nodes += [
+            helper.make_node("ReduceMean", ["embedding"], ["brightness"], keepdims=1),
+            helper.make_node("Greater", ["brightness", "half"], ["is_bright"]),
+        ]
+    if wrong_on_bright:
+        constants["minus"] = np.array(-1.0, np.float32)
+        nodes += [
+            helper.make_node("Mul", [last, "minus"], ["opposite"]),
+            helper.make_node("Where", ["is_bright", "opposite", last], ["wrong"]),
+        ]
+        last = "wrong"
+    if loops_on_bright:
+        constants["turns"] = np.array(loops_on_bright, np.int64)
+        constants["one"] = np.array(1.0, np.float32)
+        nodes += [*_loop(), helper.make_node("Add", [last, "wasted"], ["late"])]
+        last = "late"
     nodes.append(helper.make_node("Softmax", [last], ["probabilities"], axis=1))
     made = helper.make_graph(
         nodes,
@@ -64,6 +89,33 @@ def graph(lean: float = 0.0, *, breaks_on_bright: bool = False, scale: float = 2
     opset = helper.make_opsetid("", 18)
     data: bytes = helper.make_model(made, opset_imports=[opset], ir_version=10).SerializeToString()
     return data
+
+
+def _loop() -> list[NodeProto]:
+    """Nodes that waste time on a bright image and give `wasted`, which is zero."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["goes_on"]),
+            helper.make_node("Add", ["count", "one"], ["counted"]),
+        ],
+        "waste",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("count", TensorProto.FLOAT, []),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("counted", TensorProto.FLOAT, []),
+        ],
+    )
+    return [
+        helper.make_node("Cast", ["is_bright"], ["bright_each"], to=TensorProto.INT64),
+        helper.make_node("ReduceMax", ["bright_each"], ["bright_any"], keepdims=0),
+        helper.make_node("Mul", ["bright_any", "turns"], ["trips"]),
+        helper.make_node("Loop", ["trips", "", "zero"], ["counts"], body=body),
+        helper.make_node("Mul", ["counts", "zero"], ["wasted"]),
+    ]
 
 
 def make_bundle(

@@ -2,21 +2,33 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from everloop_runtime.model import Answer, Model
+from everloop_runtime.model import Answer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from everloop_runtime.bundle import Bundle
+
 _LARGEST = 32
+
+
+class Answering(Protocol):
+    """A loaded bundle, in this process or in another."""
+
+    bundle: "Bundle"
+
+    def answers(self, images: "NDArray[np.uint8]") -> list[Answer]:
+        """One answer an image, uint8 `[N, H, W, C]`."""
+        ...
 
 
 class Batcher:
     """Runs one model; nobody waits for a batch to fill."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Answering) -> None:
         self.model = model
         self._waiting: list[tuple[NDArray[np.uint8], asyncio.Future[Answer]]] = []
         self._running: asyncio.Task[None] | None = None
@@ -29,6 +41,16 @@ class Batcher:
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run())
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """Images that wait for the model's next run."""
+        return len(self._waiting)
+
+    async def idle(self) -> None:
+        """Return once nothing that was handed in is unanswered."""
+        while self._running is not None and not self._running.done():
+            await asyncio.wait([self._running])
 
     async def _run(self) -> None:
         import numpy as np

@@ -144,21 +144,24 @@ class Model:
 
     def answers(self, images: "NDArray[np.uint8]") -> list[Answer]:
         """One answer an image; `Refused` if one is not finite."""
-        import numpy as np
+        return answers_of(self.predict(images), self.bundle.manifest.classes)
 
-        outputs = self.predict(images)
-        if not np.isfinite(outputs.probabilities).all():
-            raise Refused("the model gave an answer that is not a number")
-        classes = self.bundle.manifest.classes
-        best = outputs.probabilities.argmax(axis=1)
-        return [
-            Answer(
-                classes[index],
-                float(row[index]),
-                tuple(map(float, row)),
-                tuple(map(float, embedding)),
-            )
-            for index, row, embedding in zip(
-                best, outputs.probabilities, outputs.embeddings, strict=True
-            )
-        ]
+
+def answers_of(outputs: Outputs, classes: Sequence[str]) -> list[Answer]:
+    """One answer a row of the graph's outputs; `Refused` if one is not finite."""
+    import numpy as np
+
+    if not np.isfinite(outputs.probabilities).all():
+        raise Refused("the model gave an answer that is not a number")
+    best = outputs.probabilities.argmax(axis=1)
+    return [
+        Answer(
+            classes[index],
+            float(row[index]),
+            tuple(map(float, row)),
+            tuple(map(float, embedding)),
+        )
+        for index, row, embedding in zip(
+            best, outputs.probabilities, outputs.embeddings, strict=True
+        )
+    ]

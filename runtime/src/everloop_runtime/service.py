@@ -5,8 +5,9 @@ import contextlib
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from everloop_runtime.guard import Guard
 from everloop_runtime.ids import PredictionId, SampleId, sample_id
 from everloop_runtime.images import ImageLimits, NotAnImage, to_array
 from everloop_runtime.metrics import Metrics
+from everloop_runtime.mirror import Mirror
 from everloop_runtime.model import Answer
 
 if TYPE_CHECKING:
@@ -61,7 +63,8 @@ class Service:
         )
         self.metrics = Metrics()
         self.capture: CaptureWriter | None = None
-        self.served = {"champion": 0, "canary": 0}
+        self.served: Counter[str] = Counter()
+        self.mirror: Mirror[tuple[_Record, NDArray[np.uint8]]] = Mirror(self._show)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -78,6 +81,8 @@ class Service:
             follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await follower
+            await self.mirror.close()
+            self.fleet.close()
             await asyncio.to_thread(self.capture.close)
 
     async def _follow(self) -> None:
@@ -107,22 +112,48 @@ class Service:
             return _problem(415, str(error), "send a PNG, JPEG, WebP, BMP, GIF or TIFF picture")
         except Refused as error:
             return _problem(422, str(error), "send a whole picture within the limits")
+        failed: list[tuple[Seat, str]] = []
         for seat in seats:
             record = _Record(prediction, sample_id(data), key, seat, began, data)
             answer = await self._answer(record, image)
-            if answer is not None:
-                return JSONResponse(_told(prediction, seat, answer))
+            if isinstance(answer, str):
+                failed.append((seat, answer))
+                continue
+            self._judge(seat, failed)
+            self._copy(record, image)
+            return JSONResponse(_told(prediction, seat, answer))
         return _problem(500, "the model failed on this image", "tell whoever runs this service")
 
-    async def _answer(self, record: "_Record", image: "NDArray[np.uint8]") -> Answer | None:
-        """The seat's answer, captured; None when its model failed, which is captured too."""
+    async def _answer(self, record: "_Record", image: "NDArray[np.uint8]") -> Answer | str:
+        """The seat's answer, captured; or why its model failed, which is captured too."""
         try:
-            answer = await record.seat.batcher.answer(image)
-        except EverloopError as error:
-            await self._keep(record.captured(error=str(error)))
-            return None
+            answer = await asyncio.wait_for(record.seat.batcher.answer(image), record.seat.deadline)
+        except (EverloopError, TimeoutError) as error:
+            why = str(error) or f"it did not answer within {record.seat.deadline:g} s"
+            await self._keep(record.captured(error=why))
+            return why
         await self._keep(record.captured(answer=answer))
         return answer
+
+    def _judge(self, seat: Seat, failed: list[tuple[Seat, str]]) -> None:
+        """Failures count where another bundle could answer: then it was not the image."""
+        self.fleet.answered(seat)
+        for other, why in failed:
+            self.fleet.missed(other, why)
+
+    def _copy(self, record: "_Record", image: "NDArray[np.uint8]") -> None:
+        shadow = self.fleet.shadow(record.key)
+        if shadow is not None:
+            busy = record.seat.batcher.waiting > 0
+            self.mirror.offer((replace(record, seat=shadow), image), busy=busy)
+
+    async def _show(self, copy: "tuple[_Record, NDArray[np.uint8]]") -> None:
+        record = replace(copy[0], began=time.perf_counter())
+        answer = await self._answer(record, copy[1])
+        if isinstance(answer, str):
+            self.fleet.missed(record.seat, answer)
+        else:
+            self.fleet.answered(record.seat)
 
     async def _keep(self, captured: Captured) -> None:
         assert self.capture is not None  # noqa: S101 - set by lifespan before any request
@@ -148,7 +179,7 @@ class Service:
     async def status(self, _request: Request) -> Response:
         """GET /v1/status: what is loaded, applied and captured."""
         fleet = self.fleet
-        canary = fleet.routes.canary
+        routes = fleet.routes
         bundles = {b: {"state": "ready", "reason": None} for b in fleet.loaded}
         failed = {b: {"state": "failed", "reason": why} for b, why in fleet.failed.items()}
         return JSONResponse(
@@ -158,9 +189,15 @@ class Service:
                 "ready": fleet.ready,
                 "generation": fleet.generation,
                 "complaint": fleet.complaint,
-                "champion": fleet.routes.champion,
-                "canary": canary.model_dump() if canary else None,
+                "champion": routes.champion,
+                "canary": routes.canary.model_dump() if routes.canary else None,
                 "canary_live": fleet.lease_alive(),
+                "shadow": routes.shadow.model_dump() if routes.shadow else None,
+                "experiment": routes.experiment.model_dump() if routes.experiment else None,
+                "fallback": routes.fallback,
+                "warm": routes.warm,
+                "live": sorted(fleet.live()),
+                "mirror": {"shown": self.mirror.shown, "shed": self.mirror.shed},
                 "bundles": {**bundles, **failed},
                 "capture": {"dropped": self.capture.dropped if self.capture else 0},
                 "served": dict(self.served),
@@ -228,6 +265,7 @@ def _told(prediction: PredictionId, seat: Seat, answer: Answer) -> dict[str, obj
         "probabilities": dict(zip(manifest.classes, answer.probabilities, strict=True)),
         "bundle": seat.batcher.model.bundle.id,
         "role": seat.role,
+        **({"variant": seat.variant} if seat.variant else {}),
     }
 
 

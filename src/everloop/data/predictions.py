@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _PLAIN = ["id", "sample", "bundle", "role", "key", "status", "error", "label", "segment"]
 _OK = "status = 'ok'"
+_GIVEN = "role != 'shadow'"
+"""A shadow's answer is nobody's: the one that was given has the same id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +137,16 @@ class Predictions:
     def get(self, prediction: PredictionId) -> Mapping[str, Any] | None:
         """One captured request by its id."""
         columns = [*_PLAIN, "at", "latency_ms", "confidence"]
-        rows = self._table.rows(columns, f"id = {text(prediction)}")
-        if not rows.num_rows:
+        rows = self._table.rows(columns, f"id = {text(prediction)} AND {_GIVEN}").to_pylist()
+        if not rows:
             return None
-        found: dict[str, Any] = rows.slice(0, 1).to_pylist()[0]
+        # Where a canary failed and the champion answered, the answer is the champion's.
+        found: dict[str, Any] = max(rows, key=lambda row: row["status"] == "ok")
         found["at"] = found["at"].isoformat()
         return found
 
     def ids(self) -> list[PredictionId]:
         """The ids of all captured requests that were answered, in order."""
-        found: list[PredictionId] = self._table.rows(["id"], _OK).column("id").to_pylist()
+        rows = self._table.rows(["id"], f"{_OK} AND {_GIVEN}")
+        found: list[PredictionId] = rows.column("id").to_pylist()
         return found
