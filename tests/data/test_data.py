@@ -179,7 +179,7 @@ def test_a_snapshot_is_named_by_what_it_pins_in_whatever_order_it_came(tmp_path:
     ids = []
     for name, order in (("one", 1), ("two", -1)):
         store = DataStore(tmp_path / name)
-        for number in list(range(20))[::order]:
+        for number in list(range(6))[::order]:
             folder = _write(tmp_path / name / str(number), 1, number)
             _ingest(store, folder)
         ids.append(take(store, classes=CLASSES, now=at(order)).id)

@@ -62,7 +62,7 @@ def inspect(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
 
     Raises `NotAnImage` for other formats, `Refused` for an image beyond the limits.
     """
-    with _open(data, limits) as image:
+    with open_image(data, limits) as image:
         return ImageFacts(image.format or "", image.width, image.height)
 
 
@@ -74,21 +74,35 @@ def to_array(
     Raises `NotAnImage` or `Refused` with the reason when the bytes cannot be taken.
     """
     import numpy as np
-    from PIL import Image, ImageOps
+    from PIL import Image
 
-    with _open(data, limits) as image:
-        try:
-            image.load()
-            upright = ImageOps.exif_transpose(image) if _is_turned(image) else image
-            pixels = _convert(upright, spec.channels)
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
-            raise Refused(f"the image cannot be decoded: {error}") from error
+    with open_image(data, limits) as image:
+        pixels = upright(image, spec.channels)
         if pixels.size != (spec.width, spec.height):
             pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
         return np.asarray(pixels, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
 
 
-def _open(data: bytes, limits: ImageLimits) -> "Image.Image":
+def upright(image: "Image.Image", channels: int) -> "Image.Image":
+    """The whole picture of an opened file at its own size: upright, grey (1) or RGB (3).
+
+    Raises `Refused` with the reason when it cannot be decoded.
+    """
+    from PIL import ImageOps
+
+    try:
+        image.load()
+        turned = ImageOps.exif_transpose(image) if _is_turned(image) else image
+        return _convert(turned, channels)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise Refused(f"the image cannot be decoded: {error}") from error
+
+
+def open_image(data: bytes, limits: ImageLimits) -> "Image.Image":
+    """A file whose header was read and is within the limits; its pixels are not decoded yet.
+
+    Raises as `inspect` does.
+    """
     from PIL import Image
 
     if len(data) > limits.max_bytes:

@@ -8,17 +8,17 @@ from datetime import datetime
 from pathlib import Path
 
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.decoding import Decoders
+from everloop.data.examined import Bad, DecodingLimits, Examined
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
 from everloop_runtime.ids import digest_json, sample_id
-from everloop_runtime.images import ImageLimits, ImageSpec, inspect, to_array
+from everloop_runtime.images import ImageLimits
 
 _NOT_DATA = (".md", ".txt")
-_PROBE = ImageSpec(8, 8, 3)
-"""Decoding to this proves that a whole picture is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,9 @@ def ingest(
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder")
     intake = _Intake(source, frozenset(classes), limits)
-    added = store.samples.add(intake.samples(scan(folder)), now, split=split)
+    with Decoders[FoundFile](DecodingLimits(limits)) as decoders:
+        samples = intake.samples(scan(folder), decoders)
+        added = store.samples.add(samples, now, split=split)
     annotations = [
         Annotation(
             annotation_id(sample, label, f"import:{source}", source),
@@ -128,17 +130,27 @@ class _Intake:
     bad: list[tuple[str, str]] = field(default_factory=list)
     good: int = 0
 
-    def samples(self, listing: Listing) -> Iterator[NewSample]:
-        for found in listing.files:
+    def samples(self, listing: Listing, decoders: Decoders[FoundFile]) -> Iterator[NewSample]:
+        for found, data, told in decoders.examine(self._read(listing)):
+            if isinstance(told, Bad):
+                self.bad.append((found.name, told.text))
+                continue
             try:
-                sample = self._check(found)
-            except (Refused, OSError) as error:
+                sample = self._accept(found, data, told)
+            except Refused as error:
                 self.bad.append((found.name, str(error)))
                 continue
             self.good += 1
             yield sample
 
-    def _check(self, found: FoundFile) -> NewSample:
+    def _read(self, listing: Listing) -> Iterator[tuple[FoundFile, bytes]]:
+        for found in listing.files:
+            try:
+                yield found, self._bytes_of(found)
+            except (Refused, OSError) as error:
+                self.bad.append((found.name, str(error)))
+
+    def _bytes_of(self, found: FoundFile) -> bytes:
         if found.label is not None and found.label not in self.classes:
             raise Refused(
                 f"its folder {found.label!r} is no class of the task; "
@@ -147,14 +159,14 @@ class _Intake:
         size = found.path.stat().st_size
         if size > self.limits.max_bytes:
             raise Refused(f"it has {size} bytes; at most {self.limits.max_bytes} are taken")
-        data = found.path.read_bytes()
-        facts = inspect(data, self.limits)
-        to_array(data, _PROBE, self.limits)
+        return found.path.read_bytes()
+
+    def _accept(self, found: FoundFile, data: bytes, told: Examined) -> NewSample:
         if found.label is not None:
             self._label(sample_id(data), found.label)
         name = json.dumps(found.name)[1:-1]
         return NewSample(
-            data, name, self.source, Path(self.source).name, facts.format, facts.width, facts.height
+            data, name, self.source, Path(self.source).name, told.format, told.width, told.height
         )
 
     def _label(self, sample: SampleId, label: str) -> None:
