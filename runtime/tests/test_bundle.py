@@ -42,7 +42,9 @@ def test_writers_at_once_leave_one_whole_bundle(tmp_path: Path) -> None:
     assert open_bundle(tmp_path / made[0], made[0]).id == made[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
 @given(st.integers(0, 2**32), st.integers(0, 2**32), st.integers(1, 255))
 def test_a_changed_byte_in_any_file_is_found(
     tmp_path: Path, which: int, at: int, change: int
@@ -103,7 +105,7 @@ def test_a_graph_that_points_to_another_file_is_refused(
             external_data_helper.set_external_data(tensor, place, 0, len(tensor.raw_data))
             tensor.ClearField("raw_data")
             tensor.data_location = TensorProto.EXTERNAL
-    with pytest.raises(Refused, match="cannot be loaded"):
+    with pytest.raises(Refused, match="weights outside its file"):
         Graph(model.SerializeToString())
 
 

@@ -7,73 +7,59 @@
       reference.npz       what monitoring compares live windows with
       golden/000, ...     original bytes of real inputs
       golden/outputs.npz  the probabilities they must give
+      card.md             what it was learnt from and where it is weak
+      MLmodel, ...        the same folder as MLflow describes a model
+      signature.json      optional, not in the manifest: who vouches for the id
 
-Every file is named in the manifest with its size and SHA-256.
+Every other file is named in the manifest with its size and SHA-256. `docs/bundle.md` is the format.
 """
 
 import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from everloop_runtime.errors import Refused
 from everloop_runtime.files import sync_directory
 from everloop_runtime.ids import BundleId, canonical_json, digest_bytes
-from everloop_runtime.images import PREPROCESSING, ImageSpec
+from everloop_runtime.manifest import (
+    FORMAT,
+    OLD_FORMAT,
+    BundleDraft,
+    Calibration,
+    FileEntry,
+    InputSpec,
+    Manifest,
+    Thresholds,
+    is_bundle_file,
+    signature_of,
+)
+from everloop_runtime.mlflow_files import mlflow_files
 
-FORMAT = "everloop-bundle/1"
-_MANIFEST = "bundle.json"
+__all__ = [
+    "FORMAT",
+    "Bundle",
+    "BundleDraft",
+    "Calibration",
+    "InputSpec",
+    "Manifest",
+    "Thresholds",
+    "build_bundle",
+    "open_bundle",
+]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class InputSpec(_Part):
-    """The pixels the graph takes."""
-
-    height: int = Field(ge=1, le=8192)
-    width: int = Field(ge=1, le=8192)
-    channels: int = Field(ge=1, le=3)
-
-
-class FileEntry(_Part):
-    """One file of the bundle."""
-
-    sha256: str
-    bytes: int
-
-
-class BundleDraft(_Part):
-    """What a bundle says of itself, before its files are known."""
-
-    product: str
-    task: dict[str, Any]
-    input: InputSpec
-    classes: tuple[str, ...]
-    lineage: dict[str, Any]
-    """Run, snapshot, code, parameters and environment it comes from."""
-    tolerance: float = 1e-4
-    """How far an answer to a golden input may be from the recorded one."""
-
-
-class Manifest(BundleDraft):
-    """The whole of `bundle.json`."""
-
-    format: Literal["everloop-bundle/1"] = "everloop-bundle/1"
-    preprocessing: Literal["image/1"] = "image/1"
-    files: dict[str, FileEntry]
-
-    @property
-    def spec(self) -> ImageSpec:
-        """The pixels the graph takes."""
-        return ImageSpec(self.input.height, self.input.width, self.input.channels)
+MANIFEST = "bundle.json"
+SIGNATURES = "signature.json"
+"""The one file that may lie in a bundle and is not in its manifest, which it signs."""
+_MLFLOW_NOTE = "registered_model_meta"
+"""MLflow writes this beside a model that it has fetched from its registry."""
+_MOST_MANIFEST = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +79,16 @@ class Bundle:
 
 
 def build_bundle(bundles: Path, draft: BundleDraft, files: Mapping[str, bytes]) -> BundleId:
-    """Write a bundle under `bundles` and return its id; the same content is written once."""
+    """Write a bundle under `bundles` and return its id; the same content is written once.
+
+    The files that make it an MLflow model are added here. `Refused` when `files` names one that
+    a bundle does not hold.
+    """
+    draft = _with_signature(draft)
+    files = {**files, **mlflow_files()}
+    for name in files:
+        if not is_bundle_file(name):
+            raise Refused(f"a bundle does not hold files called {name!r}")
     entries = {
         name: FileEntry(sha256=digest_bytes(data), bytes=len(data)) for name, data in files.items()
     }
@@ -106,7 +101,7 @@ def build_bundle(bundles: Path, draft: BundleDraft, files: Mapping[str, bytes]) 
     bundles.mkdir(parents=True, exist_ok=True)
     draft_folder = bundles / f".{secrets.token_hex(6)}.tmp"
     try:
-        for name, data in {**files, _MANIFEST: text}.items():
+        for name, data in {**files, MANIFEST: text}.items():
             _write(draft_folder / name, data)
         for folder in [draft_folder, *(p for p in draft_folder.rglob("*") if p.is_dir())]:
             sync_directory(folder)
@@ -115,6 +110,13 @@ def build_bundle(bundles: Path, draft: BundleDraft, files: Mapping[str, bytes]) 
         shutil.rmtree(draft_folder, ignore_errors=True)
     sync_directory(bundles)
     return bundle
+
+
+def _with_signature(draft: BundleDraft) -> BundleDraft:
+    if draft.signature is not None:
+        return draft
+    signature = signature_of(draft.input, len(draft.classes), None)
+    return draft.model_copy(update={"signature": signature})
 
 
 def _rename_unless_there(source: Path, final: Path) -> None:
@@ -137,47 +139,69 @@ def _write(path: Path, data: bytes) -> None:
 def open_bundle(path: Path, expected: BundleId | None = None) -> Bundle:
     """The bundle in `path`, every checksum verified.
 
-    Raises `Refused` naming the file when one is missing, changed, too many or a link, and when
-    the bundle is another than `expected`.
+    Raises `Refused` naming the file when one is missing, changed, too many, a link or no plain
+    file, and when the bundle is another than `expected`.
     """
-    try:
-        text = (path / _MANIFEST).read_bytes()
-    except OSError as error:
-        raise Refused(f"{path} has no readable {_MANIFEST}: {error}") from error
+    text = _plain_bytes(path / MANIFEST, _MOST_MANIFEST)
     bundle = BundleId(digest_bytes(text))
     if expected is not None and bundle != expected:
         raise Refused(f"{path} holds bundle {bundle[:8]}, not {expected[:8]}: its manifest changed")
     try:
         manifest = Manifest.model_validate(json.loads(text))
     except (ValidationError, ValueError, RecursionError) as error:
-        raise Refused(f"{path / _MANIFEST} is not a manifest of {FORMAT}: {error}") from error
+        raise Refused(f"{path / MANIFEST} is not a manifest of {FORMAT}: {error}") from error
     _check_names(path, manifest)
     for name, entry in manifest.files.items():
         _checked(path, name, entry)
+    _check_mlflow(path, manifest)
     return Bundle(bundle, path, manifest)
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:
-    for found in path.rglob("*"):
-        if found.is_symlink():
-            raise Refused(f"{found} is a link; a bundle holds plain files only")
-        name = str(found.relative_to(path))
-        if found.is_file() and name != _MANIFEST and name not in manifest.files:
-            raise Refused(f"{found} is not in the manifest")
     for name in manifest.files:
         parts = Path(name).parts
         if Path(name).is_absolute() or ".." in parts:
             raise Refused(f"the manifest names {name!r}, which is not inside the bundle")
+        # Bundles of the first format were made by this program alone, with the same names.
+        if not is_bundle_file(name):
+            raise Refused(f"the manifest names {name!r}; a bundle does not hold such a file")
+    known = {*manifest.files, MANIFEST, SIGNATURES, _MLFLOW_NOTE}
+    for found in path.rglob("*"):
+        if found.is_symlink():
+            raise Refused(f"{found} is a link; a bundle holds plain files only")
+        if not found.is_dir() and str(found.relative_to(path)) not in known:
+            raise Refused(f"{found} is not in the manifest")
+
+
+def _check_mlflow(path: Path, manifest: Manifest) -> None:
+    """What MLflow is told to do with this folder is exactly what this program would tell it."""
+    if manifest.format == OLD_FORMAT:
+        return
+    for name, data in mlflow_files().items():
+        entry = manifest.files.get(name)
+        if entry is None or entry.sha256 != digest_bytes(data):
+            raise Refused(f"{path / name} is not the file that a bundle of {FORMAT} holds")
 
 
 def _checked(path: Path, name: str, entry: FileEntry) -> bytes:
-    try:
-        data = (path / name).read_bytes()
-    except OSError as error:
-        raise Refused(f"{path / name} cannot be read: {error}") from error
+    data = _plain_bytes(path / name, entry.bytes)
     if len(data) != entry.bytes or digest_bytes(data) != entry.sha256:
         raise Refused(f"{path / name} is not what the manifest says: its checksum differs")
     return data
 
 
-assert PREPROCESSING == "image/1"  # noqa: S101 - the literal in Manifest and the constant agree
+def _plain_bytes(path: Path, most: int) -> bytes:
+    """A plain file's bytes; a pipe would be waited for, a device read without end."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error}") from error
+    with os.fdopen(handle, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(f"{path} is no plain file")
+        if found.st_size > most:
+            raise Refused(
+                f"{path} is not what the manifest says: {found.st_size} bytes, not {most}"
+            )
+        return file.read(most + 1)

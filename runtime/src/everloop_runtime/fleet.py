@@ -3,16 +3,15 @@
 import asyncio
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from everloop_runtime.admission import Admission, admit
 from everloop_runtime.batching import Batcher
 from everloop_runtime.breaker import Breaker
-from everloop_runtime.bundle import open_bundle
 from everloop_runtime.errors import EverloopError
 from everloop_runtime.ids import BundleId
-from everloop_runtime.images import ImageLimits
 from everloop_runtime.isolation import IsolatedModel
 from everloop_runtime.model import Model
 from everloop_runtime.routes import (
@@ -56,10 +55,10 @@ class Fleet:
     hangs or asks for all memory, it is out of the way and the champion carries on.
     """
 
-    def __init__(self, routes: Path, bundles: Path, *, limits: ImageLimits, threads: int) -> None:
+    def __init__(self, routes: Path, bundles: Path, *, admission: Admission, threads: int) -> None:
         self._path = routes
         self._bundles = bundles
-        self._limits = limits
+        self._admission = admission
         self._threads = threads
         self._wanted = Routes()
         self._routes = Routes()
@@ -214,12 +213,16 @@ class Fleet:
                 self._trials[bundle] = Batcher(trial)
 
     def _open(self, bundle: BundleId) -> Model:
-        opened = open_bundle(self._bundles / bundle, bundle)
-        return Model.load(opened, threads=self._threads, limits=self._limits)
+        opened = admit(self._bundles / bundle, bundle, self._admission)
+        return Model.load(opened, threads=self._threads, limits=self._admission.limits)
 
     def _try(self, bundle: BundleId, deadline: float) -> IsolatedModel:
-        opened = open_bundle(self._bundles / bundle, bundle)
-        return IsolatedModel(opened, threads=self._threads, limits=self._limits, deadline=deadline)
+        # Its own process is limited already: no other has to try it first.
+        admission = replace(self._admission, trial=None)
+        opened = admit(self._bundles / bundle, bundle, admission)
+        return IsolatedModel(
+            opened, threads=self._threads, limits=admission.limits, deadline=deadline
+        )
 
     def _apply(self, wanted: Routes) -> None:
         for part in _LEASED:

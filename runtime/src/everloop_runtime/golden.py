@@ -1,9 +1,10 @@
 """Golden inputs: real samples that travel with a bundle, with the answers they must give."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from everloop_runtime.arrays import read_arrays
 from everloop_runtime.errors import Refused
 
 if TYPE_CHECKING:
@@ -25,15 +26,24 @@ def golden_files(inputs: Sequence[bytes], probabilities: "NDArray[np.float32]") 
     return {**files, _OUTPUTS: out.getvalue()}
 
 
-def read_golden(bundle: "Bundle") -> "tuple[list[bytes], NDArray[np.float32]]":
-    """The golden inputs of a bundle, and what they must give."""
+def golden_names(files: Iterable[str]) -> list[str]:
+    """Which of a bundle's files are golden inputs, in the order of their outputs."""
+    return sorted(name for name in files if name.startswith("golden/") and name != _OUTPUTS)
+
+
+def golden_outputs(data: bytes) -> "NDArray[np.float32]":
+    """The probabilities in `golden/outputs.npz`, `[N, K]`; `Refused` when there are none."""
     import numpy as np
 
-    names = sorted(n for n in bundle.manifest.files if n.startswith("golden/") and n != _OUTPUTS)
+    return np.asarray(read_arrays(data, ("probabilities",))["probabilities"], dtype=np.float32)
+
+
+def read_golden(bundle: "Bundle") -> "tuple[list[bytes], NDArray[np.float32]]":
+    """The golden inputs of a bundle, and what they must give."""
+    names = golden_names(bundle.manifest.files)
     try:
-        with np.load(io.BytesIO(bundle.read(_OUTPUTS)), allow_pickle=False) as arrays:
-            expected = np.asarray(arrays["probabilities"], dtype=np.float32)
-    except (ValueError, KeyError, OSError) as error:
+        expected = golden_outputs(bundle.read(_OUTPUTS))
+    except Refused as error:
         raise Refused(f"bundle {bundle.id[:8]} has no golden outputs: {error}") from error
     if expected.shape != (len(names), len(bundle.manifest.classes)) or not names:
         raise Refused(f"bundle {bundle.id[:8]}: golden inputs and outputs do not fit together")

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 from everloop_runtime.errors import EverloopError, Refused, Unavailable
 from everloop_runtime.files import write_atomic
 from everloop_runtime.images import ImageLimits
+from everloop_runtime.signatures import Trust
+from everloop_runtime.trial import TrialLimits
 
 if TYPE_CHECKING:
     import uvicorn
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     try:
+        trust = Trust(tuple(options.trusted_key), options.require_signature)
         listening = _listen(options.host, options.port, allow_remote=options.allow_remote)
     except EverloopError as error:
         sys.stderr.write(f"{error}\n")
@@ -55,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The server finishes what it is answering, then raises the signal that ended it once more.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _end)
-    asyncio.run(_serve(options, listening))
+    asyncio.run(_serve(options, listening, trust))
     return 0
 
 
@@ -76,6 +79,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-pixels", type=int, default=ImageLimits().max_pixels)
     parser.add_argument(
         "--allow-remote", action="store_true", help="listen on an address that others can reach"
+    )
+    parser.add_argument(
+        "--trusted-key", action="append", default=[], help="a public key (ed25519:...) that signs"
+    )
+    parser.add_argument(
+        "--require-signature", action="store_true", help="serve only what a trusted key has signed"
+    )
+    parser.add_argument(
+        "--trial-seconds",
+        type=float,
+        default=30.0,
+        help="for a bundle's trial before loading",
+    )
+    parser.add_argument(
+        "--trial-memory", type=int, default=4 * 2**30, help="bytes for a bundle's trial"
     )
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="end when the starting process is gone"
@@ -107,7 +125,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _serve(options: argparse.Namespace, listening: socket.socket) -> None:
+async def _serve(options: argparse.Namespace, listening: socket.socket, trust: Trust) -> None:
     import uvicorn
 
     from everloop_runtime.service import Service, ServiceSettings, create_app
@@ -118,6 +136,8 @@ async def _serve(options: argparse.Namespace, listening: socket.socket) -> None:
         capture=options.capture,
         limits=ImageLimits(options.max_bytes, options.max_pixels),
         threads=options.threads,
+        trust=trust,
+        trial=TrialLimits(options.trial_memory, options.trial_seconds),
     )
     app = create_app(settings)
     service: Service = app.state.service

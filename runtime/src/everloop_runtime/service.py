@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from everloop_runtime.admission import Admission
 from everloop_runtime.capture import Captured, CaptureWriter, seal_leftovers
 from everloop_runtime.errors import EverloopError, Refused
 from everloop_runtime.fleet import Fleet, Seat
@@ -26,6 +27,8 @@ from everloop_runtime.images import ImageLimits, NotAnImage, to_array
 from everloop_runtime.metrics import Metrics
 from everloop_runtime.mirror import Mirror
 from everloop_runtime.model import Answer
+from everloop_runtime.signatures import ANYBODY, Trust
+from everloop_runtime.trial import DEFAULT_TRIAL, TrialLimits
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,6 +47,10 @@ class ServiceSettings:
     capture: Path
     limits: ImageLimits = field(default_factory=ImageLimits)
     threads: int = 1
+    trust: Trust = ANYBODY
+    """Whose bundles are served."""
+    trial: TrialLimits = DEFAULT_TRIAL
+    """What a bundle may take when it is opened first, in a process of its own."""
     rotate_seconds: float = 2.0
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "[::1]")
     """Names by which clients may address it; a request for another is refused."""
@@ -58,7 +65,7 @@ class Service:
         self.fleet = Fleet(
             settings.routes,
             settings.bundles,
-            limits=settings.limits,
+            admission=Admission(settings.trust, settings.trial, settings.limits),
             threads=settings.threads,
         )
         self.metrics = Metrics()

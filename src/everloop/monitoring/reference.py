@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from everloop.errors import Refused
+from everloop_runtime.arrays import read_arrays
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,11 +70,9 @@ def build_reference(
 
 def read_reference(data: bytes) -> Reference:
     """The reference in a bundle's file; nothing is unpickled. `Refused` when it is broken."""
-    import numpy as np
-
     names = ("probabilities", "correct", "projected", "mean", "axes")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return Reference(*(arrays[name] for name in names))
-    except (ValueError, KeyError, OSError) as error:
+        arrays = read_arrays(data, names)
+    except Refused as error:
         raise Refused(f"the drift reference cannot be read: {error}") from error
+    return Reference(*(arrays[name] for name in names))
