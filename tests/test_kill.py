@@ -88,7 +88,7 @@ def test_killed_anywhere_the_loop_comes_to_its_end_and_loses_nothing(tmp_path: P
     world.start()
     killed_in_training = service_killed = False
     try:
-        deadline = time.monotonic() + 400
+        deadline = time.monotonic() + 900
         while len(results(stores, "promote")) < 2:
             assert time.monotonic() < deadline, everloop(project, "why").out
             lives.go_on()
