@@ -85,6 +85,26 @@ class DataPolicy(_Table):
         return self
 
 
+class StoragePolicy(_Table):
+    """`[storage]`: where samples, labels, snapshots and captured answers lie."""
+
+    root: str = ""
+    """Empty: in the project's own `.everloop/data`. A path: in that folder (relative to the
+    project). `s3://bucket/prefix`: on S3, or on anything that speaks it; a prefix belongs to one
+    product. Credentials are never written here: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+    `AWS_SESSION_TOKEN` of the environment are used, else the machine's own role."""
+    endpoint: str = ""
+    """Where an S3-compatible store answers, such as `http://127.0.0.1:9000`; empty: AWS."""
+    region: str = "us-east-1"
+    """The region of the bucket."""
+    timeout: Duration = timedelta(seconds=20)
+    """The longest that one request to the store may take."""
+    patience: Duration = timedelta(seconds=60)
+    """A request that fails is repeated for this long; then the step waits and is tried again."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """Handed as they are to a storage scheme that a plug-in brings."""
+
+
 class TrainPolicy(_Table):
     """`[train]`: when and how a model is learnt."""
 
@@ -215,6 +235,7 @@ class Policy(_Table):
     level: Literal[0, 1, 2]
     """0: learn, verify and serve. 1: and canary, capture, monitor. 2: and close the loop."""
     data: DataPolicy = DataPolicy()
+    storage: StoragePolicy = StoragePolicy()
     train: TrainPolicy = TrainPolicy()
     gates: GatePolicy = GatePolicy()
     approval: ApprovalPolicy = ApprovalPolicy()

@@ -6,8 +6,8 @@ from pathlib import Path
 from everloop.adapters.mlflow_page import MlflowPage
 from everloop.adapters.mlflow_registry import MlflowRegistry
 from everloop.app.declaration import read_declaration
+from everloop.app.storage import open_data
 from everloop.compute.local import LocalEngine
-from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.layout import Layout
 from everloop.loop.project import Commands, Project
@@ -50,7 +50,7 @@ def assemble(path: Path) -> Project:
         policy=policy,
         declaration=declaration,
         commands=commands,
-        data=DataStore(layout.data),
+        data=open_data(layout, policy.storage),
         leases=Leases(database),
         journal=Journal(database),
         releases=Releases(database),

@@ -8,15 +8,24 @@ from everloop.cli.main import run
 from everloop.cli.program import Program
 
 if TYPE_CHECKING:
+    from everloop.data.store import DataStore
+    from everloop.layout import Layout
     from everloop.loop.project import Project
+    from everloop.policy import StoragePolicy
 
 
 def main() -> int:
     """Run the command line on this process's arguments and return its exit code."""
-    return run(Program(_open_project), sys.argv[1:])
+    return run(Program(_open_project, _open_data), sys.argv[1:])
 
 
 def _open_project(path: Path) -> "Project":
     from everloop.app.assemble import assemble
 
     return assemble(path)
+
+
+def _open_data(layout: "Layout", storage: "StoragePolicy") -> "DataStore":
+    from everloop.app.storage import open_data
+
+    return open_data(layout, storage)

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import click
 
+from everloop.cli.program import Program
+
 
 @click.command("job", hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
-def command(folder: Path) -> int:
+@click.pass_obj
+def command(program: Program, folder: Path) -> int:
     """Run the job in FOLDER."""
     from everloop.loop.jobs.run import run_job
 
-    return run_job(folder)
+    return run_job(folder, program.open_data)

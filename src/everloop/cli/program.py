@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from everloop.data.store import DataStore
+    from everloop.layout import Layout
     from everloop.loop.project import Project
+    from everloop.policy import StoragePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,7 @@ class Program:
     """The application as its faces see it."""
 
     open_project: "Callable[[Path], Project]"
+    open_data: "Callable[[Layout, StoragePolicy], DataStore]"
 
     def clock(self) -> datetime:
         """The time now, in UTC."""

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Literal, TypeAlias
 
+from everloop.data.location import Place
 from everloop.data.tables import LanceTable
 from everloop.ids import AnnotationId, SampleId
 from everloop_runtime.ids import digest_json
@@ -38,11 +38,11 @@ def annotation_id(sample: SampleId, label: str, by: str, origin: str) -> Annotat
 class Annotations:
     """Append-only; the current label of a sample is derived from its history."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Place) -> None:
         import pyarrow as pa
 
         self._table = LanceTable(
-            folder / "annotations.lance",
+            place / "annotations.lance",
             pa.schema(
                 [
                     *(pa.field(name, pa.string()) for name in _COLUMNS[:5]),

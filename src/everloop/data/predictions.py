@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from everloop.data.location import Place
 from everloop.data.tables import LanceTable, text
 from everloop.ids import BundleId, PredictionId, SampleId
 from everloop_runtime.capture import Captured
@@ -48,11 +48,11 @@ class ServedFigures:
 class Predictions:
     """Every captured request, one row each; a segment is added once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Place) -> None:
         import pyarrow as pa
 
         self._table = LanceTable(
-            folder / "predictions.lance",
+            place / "predictions.lance",
             pa.schema(
                 [
                     *(pa.field(name, pa.string()) for name in _PLAIN),

@@ -3,32 +3,43 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
+from everloop.data.blobs import open_blobs
+from everloop.data.location import Place
 from everloop.ids import Json
-from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
 
 
 class Quarantine:
-    """One file a source, replaced at each ingest: what is mended leaves it."""
+    """One file a source, the newest: what is mended leaves it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "quarantine"
+    def __init__(self, place: Place) -> None:
+        self._blobs = open_blobs(place / "quarantine")
 
     def record(self, source: str, bad: Sequence[tuple[str, str]], now: datetime) -> None:
         """Say which files of a source are bad now."""
-        path = self._folder / f"{digest_json(source)[:32]}.json"
-        if not bad and not path.exists():
+        folder = digest_json(source)[:32]
+        older = sorted(blob.key for blob in self._blobs.list(folder))
+        if not bad and not older:
             return
         rows: list[Json] = [{"name": ascii(name)[1:-1], "reason": reason} for name, reason in bad]
-        told = {"source": source, "at": now.isoformat(), "files": rows}
-        write_atomic(path, canonical_json(told))
+        told = canonical_json({"source": source, "at": now.isoformat(), "files": rows})
+        # A file of its own for each ingest, since storages only promise that a new one is whole.
+        number = int(older[-1].partition("/")[2][:8]) + 1 if older else 1
+        self._blobs.put(f"{folder}/{number:08d}-{digest_json(rows)[:16]}.json", told)
+        self._blobs.delete([*older, f"{folder}.json"])
 
     def rows(self) -> list[dict[str, str]]:
         """`source`, `name` and `reason` of each bad file."""
+        newest: dict[str, str] = {}
+        for blob in self._blobs.list():
+            # A store of version 0.1 has one file a source, in no folder.
+            source = blob.key.partition("/")[0].removesuffix(".json")
+            newest[source] = max(newest.get(source, ""), blob.key)
         found = []
-        for path in sorted(self._folder.glob("*.json")):
-            told = json.loads(path.read_bytes())
-            found += [{"source": told["source"], **row} for row in told["files"]]
+        for key in sorted(newest.values()):
+            data = self._blobs.get(key)
+            if data is not None:
+                told = json.loads(data)
+                found += [{"source": told["source"], **row} for row in told["files"]]
         return found

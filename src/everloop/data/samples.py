@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from everloop.data.location import Place
 from everloop.data.splits import Side, SplitRule
 from everloop.data.tables import LanceTable
 from everloop.errors import Refused
@@ -51,15 +51,15 @@ class Samples:
     no fact names; the next attempt finds them and adds the fact only.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, place: Place) -> None:
         import pyarrow as pa
 
         self._bytes = LanceTable(
-            folder / "bytes.lance",
+            place / "bytes.lance",
             pa.schema([pa.field("id", pa.string()), pa.field("data", pa.large_binary())]),
         )
         self._facts = LanceTable(
-            folder / "facts.lance",
+            place / "facts.lance",
             pa.schema(
                 [
                     pa.field("id", pa.string()),

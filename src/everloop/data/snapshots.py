@@ -6,32 +6,29 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from everloop.data.blobs import open_blobs
+from everloop.data.location import Place
 from everloop.errors import Refused
 from everloop.ids import Json, SampleId, SnapshotId
-from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_ROWS = ".arrow"
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One dataset version. Opening it maps its file; rows are read where they are used."""
+    """One dataset version. In a folder its file is mapped; rows are read where they are used."""
 
     id: SnapshotId
-    path: Path
     rows: "pa.Table"
     """`sample`, `side`, `label`, `annotation`, `by`, `origin`, sorted by sample."""
-
-    @property
-    def about(self) -> Mapping[str, Json]:
-        """When it was taken, by which rules, with which counts."""
-        told: dict[str, Json] = json.loads(self.path.with_suffix(".json").read_bytes())
-        return told
+    about: Mapping[str, Json]
+    """When it was taken, by which rules, with which counts."""
 
     def summary(self) -> dict[str, Json]:
         """What people want to know of it."""
@@ -57,18 +54,20 @@ class SnapshotDiff:
 class Snapshots:
     """The snapshots of one product: files that are written once and never again."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, place: Place) -> None:
+        self._blobs = open_blobs(place)
 
     def open(self, snapshot: SnapshotId) -> Snapshot:
         """A snapshot by its id; `Refused` when there is none."""
         import pyarrow as pa
 
-        path = self._folder / f"{snapshot}.arrow"
-        if not snapshot.isalnum() or not path.is_file():
+        known = snapshot.isalnum()
+        data = self._blobs.view(f"{snapshot}{_ROWS}") if known else None
+        about = self._blobs.get(f"{snapshot}.json") if known else None
+        if data is None or about is None:
             raise Refused(f"there is no snapshot {snapshot!r}; everloop data list shows them")
-        with pa.memory_map(str(path)) as file:
-            return Snapshot(snapshot, path, pa.ipc.open_file(file).read_all())
+        rows = pa.ipc.open_file(pa.py_buffer(data)).read_all()
+        return Snapshot(snapshot, rows, json.loads(about))
 
     def find(self, prefix: str) -> Snapshot:
         """The one snapshot whose id begins with `prefix`."""
@@ -84,7 +83,8 @@ class Snapshots:
         return sorted(found, key=lambda snapshot: str(snapshot.about["taken_at"]))
 
     def _ids(self) -> Sequence[SnapshotId]:
-        return [SnapshotId(path.stem) for path in sorted(self._folder.glob("*.arrow"))]
+        keys = sorted(blob.key for blob in self._blobs.list())
+        return [SnapshotId(key[: -len(_ROWS)]) for key in keys if key.endswith(_ROWS)]
 
     def diff(self, old: SnapshotId, new: SnapshotId) -> SnapshotDiff:
         """What was added, removed and relabelled from `old` to `new`."""
@@ -108,9 +108,6 @@ class Snapshots:
             writer.write_table(rows.combine_chunks())
         data = sink.getvalue().to_pybytes()
         snapshot = SnapshotId(_fingerprint(rows, rules))
-        path = self._folder / f"{snapshot}.arrow"
-        if path.is_file():
-            return snapshot
         sides = Counter(rows.column("side").to_pylist())
         about: dict[str, Json] = {
             "taken_at": now.isoformat(),
@@ -120,8 +117,8 @@ class Snapshots:
             "classes": dict(sorted(Counter(rows.column("label").to_pylist()).items())),
         }
         # What is told of it first: a snapshot that can be opened can be described.
-        write_atomic(path.with_suffix(".json"), canonical_json(about))
-        write_atomic(path, data)
+        self._blobs.put(f"{snapshot}.json", canonical_json(about))
+        self._blobs.put(f"{snapshot}{_ROWS}", data)
         return snapshot
 
 

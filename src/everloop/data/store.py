@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from everloop.data.annotations import Annotations
+from everloop.data.location import Place
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
 from everloop.data.samples import Samples
@@ -21,36 +21,39 @@ class LabelledCounts:
 
 
 class DataStore:
-    """Opened by any number of processes; each part is opened when it is first used."""
+    """Opened by any number of processes; each part is opened when it is first used.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    It lies in a folder of this machine or on another storage; nothing but the place tells which.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self._counted: LabelledCounts | None = None
 
     @cached_property
     def samples(self) -> Samples:
         """Original bytes, and what is known of them."""
-        return Samples(self._folder)
+        return Samples(self._place)
 
     @cached_property
     def annotations(self) -> Annotations:
         """The history of labels."""
-        return Annotations(self._folder)
+        return Annotations(self._place)
 
     @cached_property
     def predictions(self) -> Predictions:
         """Captured answers."""
-        return Predictions(self._folder)
+        return Predictions(self._place)
 
     @cached_property
     def snapshots(self) -> Snapshots:
         """Immutable dataset versions."""
-        return Snapshots(self._folder / "snapshots")
+        return Snapshots(self._place / "snapshots")
 
     @cached_property
     def quarantine(self) -> Quarantine:
         """Files that could not be taken in."""
-        return Quarantine(self._folder)
+        return Quarantine(self._place)
 
     def labelled_counts(self) -> LabelledCounts:
         """How many samples have a standing label; counted anew when annotations were added."""

@@ -1,12 +1,15 @@
-"""Lance datasets opened, appended to and read, with their errors mapped once."""
+"""Lance datasets opened, appended to and read on any storage, with their errors mapped once."""
 
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from everloop.data.blobs import BlobStore, dataset_address, open_blobs
+from everloop.data.location import Place, located
 from everloop.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -14,25 +17,37 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ATTEMPTS = 8
+_VERSIONS = "_versions"
 
 
 class LanceTable:
     """One dataset that only grows. Any number of processes may append at once."""
 
-    def __init__(self, path: Path, schema: "pa.Schema") -> None:
-        self._path = path
+    def __init__(self, place: Place, schema: "pa.Schema") -> None:
+        self._place = located(place)
         self._schema = schema
         self._open: lance.LanceDataset | None = None
+
+    @cached_property
+    def _address(self) -> tuple[str, dict[str, str] | None]:
+        """What Lance calls the place, and how it gets there."""
+        uri, options = dataset_address(self._place)
+        return uri, dict(options) or None
+
+    @cached_property
+    def _files(self) -> BlobStore:
+        return open_blobs(self._place)
 
     def dataset(self) -> "lance.LanceDataset | None":
         """The newest version; None before the first append."""
         import lance
 
-        with _translated(self._path):
+        with self._translated():
             if self._open is None:
-                if not (self._path / "_versions").is_dir():
+                if not self._is_there():
                     return None
-                self._open = lance.dataset(str(self._path))
+                uri, options = self._address
+                self._open = lance.dataset(uri, storage_options=options)
             elif self._open.latest_version != self._open.version:
                 self._open = self._open.checkout_version(self._open.latest_version)
         return self._open
@@ -43,33 +58,43 @@ class LanceTable:
 
         if self.dataset() is None:
             self._create()
+        uri, options = self._address
         for attempt in range(_ATTEMPTS):
             try:
                 self._widen()
-                lance.write_dataset(rows, str(self._path), schema=self._schema, mode="append")
-            except OSError as error:
+                lance.write_dataset(
+                    rows, uri, schema=self._schema, mode="append", storage_options=options
+                )
+            except (OSError, ValueError) as error:
+                if not _is_of_storage(error):
+                    raise
                 if not _is_race(error) or attempt == _ATTEMPTS - 1:
-                    raise _explained(self._path, error) from error
+                    raise self._explained(error) from error
                 time.sleep(0.02 * 2**attempt)
             else:
                 return
 
-    def _create(self) -> None:
-        """Make the dataset, empty, beside its place and move it there: the first mover wins.
+    def _is_there(self) -> bool:
+        folder = self._place.folder
+        if folder is not None:
+            return (folder / _VERSIONS).is_dir()
+        return next(self._files.list(_VERSIONS), None) is not None
 
-        Two processes that both create in place would each commit a first version, and the later
-        one would drop the rows of the earlier.
+    def _create(self) -> None:
+        """Make the dataset, empty: its first version is one create-only write, the first wins.
+
+        Two processes that both let Lance create in place would each commit a first version, and
+        the later one would drop the rows of the earlier.
         """
         import lance
 
-        with _translated(self._path), _scratch_beside(self._path) as scratch:
-            made = scratch / self._path.name
+        with self._translated(), tempfile.TemporaryDirectory() as scratch:
+            made = Path(scratch) / "made.lance"
             lance.write_dataset(self._schema.empty_table(), str(made), mode="create")
-            try:
-                made.rename(self._path)
-            except OSError:
-                if not (self._path / "_versions").is_dir():
-                    raise
+            files = [path for path in made.rglob("*") if path.is_file()]
+            # The manifest last: it is what makes a dataset of the other files.
+            for path in sorted(files, key=lambda path: path.parent.name == _VERSIONS):
+                self._files.put(path.relative_to(made).as_posix(), path.read_bytes())
 
     def _widen(self) -> None:
         """Give a dataset of an older schema the columns it lacks, empty in the rows it has."""
@@ -93,7 +118,7 @@ class LanceTable:
         dataset = self.dataset()
         if dataset is None:
             return self._empty(columns)
-        with _translated(self._path):
+        with self._translated():
             rows = dataset.to_table(
                 columns=_present(columns, dataset), filter=where, scan_in_order=ordered
             )
@@ -104,7 +129,7 @@ class LanceTable:
         dataset = self.dataset()
         if dataset is None:
             return self._empty(columns)
-        with _translated(self._path):
+        with self._translated():
             rows = dataset.to_table(
                 columns=_present(columns, dataset),
                 filter=where,
@@ -119,7 +144,7 @@ class LanceTable:
         dataset = self.dataset()
         if dataset is None or not positions:
             return self._empty(columns)
-        with _translated(self._path):
+        with self._translated():
             rows = dataset.take(positions, columns=_present(columns, dataset))
         return self._completed(rows, columns)
 
@@ -128,7 +153,7 @@ class LanceTable:
         dataset = self.dataset()
         if dataset is None:
             return 0
-        with _translated(self._path):
+        with self._translated():
             return int(dataset.count_rows(filter=where))
 
     def _completed(self, rows: "pa.Table", columns: list[str]) -> "pa.Table":
@@ -145,6 +170,21 @@ class LanceTable:
         }
         return pa.table(arrays)
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            if not _is_of_storage(error):
+                raise
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> Unavailable:
+        told = str(error).partition("\n")[0]
+        if _is_race(error):
+            return Unavailable(f"{self._place.name}: others' writes kept coming first: {told}")
+        return Unavailable(f"{self._place.name} cannot be used: {told}")
+
     def _empty(self, columns: list[str]) -> "pa.Table":
         return self._schema.empty_table().select(columns)
 
@@ -154,32 +194,16 @@ def _present(columns: list[str], dataset: "lance.LanceDataset") -> list[str]:
     return [name for name in columns if name in names]
 
 
-@contextmanager
-def _scratch_beside(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder:
-        yield Path(folder)
-
-
 def text(value: str) -> str:
     """A string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _explained(path, error) from error
+def _is_of_storage(error: Exception) -> bool:
+    # Opening a dataset reports a storage that fails as a ValueError, all else as an OSError.
+    return isinstance(error, OSError) or "LanceError(IO)" in str(error)
 
 
-def _is_race(error: OSError) -> bool:
+def _is_race(error: Exception) -> bool:
     told = str(error).lower()
     return "conflict" in told or "already exists" in told
-
-
-def _explained(path: Path, error: OSError) -> Unavailable:
-    if _is_race(error):
-        return Unavailable(f"{path.name}: others' writes kept coming first: {error}")
-    return Unavailable(f"{path.name} cannot be used: {error}")

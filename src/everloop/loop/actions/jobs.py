@@ -52,6 +52,7 @@ def _state_inputs(project: Project, action: Action, extra: Mapping[str, Json]) -
         **extra,
         "kind": action.kind,
         "key": action.key,
+        "storage": project.policy.storage.model_dump(mode="json"),
         "project": str(project.layout.project),
         "product": project.declaration.product,
         "task": project.declaration.task.declaration(),

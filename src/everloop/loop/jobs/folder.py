@@ -1,18 +1,21 @@
 """A job's folder: inputs in, content-addressed files and one result out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from everloop.data.store import DataStore
 from everloop.ids import Json
 from everloop.layout import Layout
+from everloop.policy import StoragePolicy
 from everloop.tasks.image_classification import ImageClassification
 from everloop.tasks.registry import by_declaration
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json
+
+OpenData: TypeAlias = Callable[[Layout, StoragePolicy], DataStore]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class JobFolder:
 
     path: Path
     inputs: Mapping[str, Any]
+    open_data: OpenData
 
     @property
     def layout(self) -> Layout:
@@ -32,13 +36,15 @@ class JobFolder:
 
     @property
     def data(self) -> DataStore:
-        return DataStore(self.layout.data)
+        # Without credentials: those are of the environment, and a folder keeps none.
+        storage = StoragePolicy.model_validate(self.inputs.get("storage", {}))
+        return self.open_data(self.layout, storage)
 
     def write(self, name: str, value: Json) -> None:
         """Put a JSON file beside the inputs, whole or not at all."""
         write_atomic(self.path / name, canonical_json(value))
 
 
-def open_job(path: Path) -> JobFolder:
+def open_job(path: Path, open_data: OpenData) -> JobFolder:
     """The job whose `inputs.json` lies in `path`."""
-    return JobFolder(path, json.loads((path / "inputs.json").read_bytes()))
+    return JobFolder(path, json.loads((path / "inputs.json").read_bytes()), open_data)

@@ -7,7 +7,7 @@ from pathlib import Path
 from everloop.errors import EverloopError
 from everloop.ids import Json
 from everloop.loop.jobs.evaluate import evaluate
-from everloop.loop.jobs.folder import JobFolder, open_job
+from everloop.loop.jobs.folder import JobFolder, OpenData, open_job
 from everloop.loop.jobs.train import train
 from everloop.loop.jobs.verify import verify
 
@@ -18,9 +18,9 @@ JOBS: Mapping[str, Callable[[JobFolder], Mapping[str, Json]]] = {
 }
 
 
-def run_job(path: Path) -> int:
+def run_job(path: Path, open_data: OpenData) -> int:
     """Run the job in `path`; its exit code is 0 when `result.json` was written."""
-    job = open_job(path)
+    job = open_job(path, open_data)
     try:
         result = JOBS[job.inputs["kind"]](job)
     except EverloopError as error:
