@@ -75,9 +75,6 @@ class LanceTable:
                 return
 
     def _is_there(self) -> bool:
-        folder = self._place.folder
-        if folder is not None:
-            return (folder / _VERSIONS).is_dir()
         return next(self._files.list(_VERSIONS), None) is not None
 
     def _create(self) -> None:
