@@ -85,7 +85,7 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
     (folder / "upright" / ("\udcff\n\x1b[31m.png")).write_bytes(b"x")
     report = _ingest(store, folder)
     assert report.added == 4
-    reasons = {row["name"]: row["reason"] for row in store.quarantine.rows()}
+    reasons = {each.name: each.text for each in store.quarantine.standing()}
     assert len(reasons) == 6
     assert "'sideways' is no class of the task" in reasons["sideways/1.png"]
     assert "not one of the formats" in reasons["upright/text.png"]
@@ -98,7 +98,7 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
     ):
         path.unlink()
     _ingest(store, folder)
-    assert store.quarantine.rows() == []
+    assert store.quarantine.standing() == ()
     assert store.samples.count() == 4
 
 

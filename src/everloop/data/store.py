@@ -7,6 +7,7 @@ from pathlib import Path
 
 from everloop.data.annotations import Annotations
 from everloop.data.catalogue.questions import Catalogue
+from everloop.data.examinations import Examinations
 from everloop.data.location import Location, Place, located
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
@@ -64,6 +65,11 @@ class DataStore:
     def snapshots(self) -> Snapshots:
         """Immutable dataset versions."""
         return Snapshots(self._place / "snapshots")
+
+    @cached_property
+    def examinations(self) -> Examinations:
+        """What examining each sample found."""
+        return Examinations(self._place)
 
     @cached_property
     def quarantine(self) -> Quarantine:
