@@ -10,6 +10,7 @@ import pytest
 from everloop.ids import BundleId, PredictionId
 from everloop_runtime.capture import (
     Captured,
+    CapturePolicy,
     CaptureWriter,
     FeedbackRecord,
     read_feedback,
@@ -103,7 +104,7 @@ def test_a_segment_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_writers_at_once_interleave_whole_records(tmp_path: Path) -> None:
-    writer = CaptureWriter(tmp_path, rotate_bytes=20_000, fsync_interval=0.01)
+    writer = CaptureWriter(tmp_path, CapturePolicy(rotate_bytes=20_000, fsync_interval=0.01))
     threads = [
         threading.Thread(
             target=lambda n=n: [writer.append(record(n * 1000 + i)) for i in range(200)]
@@ -128,8 +129,8 @@ import resource, sys, pathlib
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 sys.path.insert(0, ".")
 from runtime.tests.test_capture import record
-from everloop_runtime.capture import CaptureWriter
-writer = CaptureWriter(pathlib.Path(sys.argv[1]), rotate_seconds=1000)
+from everloop_runtime.capture import CapturePolicy, CaptureWriter
+writer = CaptureWriter(pathlib.Path(sys.argv[1]), CapturePolicy(rotate_seconds=1000))
 kept = [writer.append(record(n, 900)) for n in range(5)]
 writer.close()
 print(sum(kept), writer.dropped)

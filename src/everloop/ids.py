@@ -13,9 +13,6 @@ AnnotationId = NewType("AnnotationId", str)
 SnapshotId = NewType("SnapshotId", str)
 """Hex fingerprint of everything a snapshot pins."""
 
-QuarantineId = NewType("QuarantineId", str)
-"""Hex digest of a bad file's source, name, reason and bytes."""
-
 LabelTaskId = NewType("LabelTaskId", str)
 """Hex digest of the round and the sample a label task is about."""
 
@@ -26,7 +23,6 @@ __all__ = [
     "Json",
     "LabelTaskId",
     "PredictionId",
-    "QuarantineId",
     "SampleId",
     "SnapshotId",
 ]

@@ -7,7 +7,7 @@ comes over HTTP is scaled wrongly; or `everywhere`: the golden inputs too.
 import sys
 from typing import Any
 
-from everloop_runtime import images, model, service
+from everloop_runtime import images, model, predicting
 from everloop_runtime.main import main
 
 
@@ -17,7 +17,7 @@ def _darker(data: bytes, *rest: Any, **named: Any) -> Any:
 
 
 if __name__ == "__main__":
-    service.to_array = _darker  # type: ignore[attr-defined]
+    predicting.to_array = _darker  # type: ignore[attr-defined]
     if sys.argv[1] == "everywhere":
         model.to_array = _darker  # type: ignore[attr-defined]
     sys.exit(main(sys.argv[2:]))

@@ -1,10 +1,21 @@
-"""Micro-batches: what arrives while the model runs is answered together by its next run."""
+"""Micro-batches: what arrives together is answered by one run of the model.
+
+Nobody waits for a batch to fill. A quick model (`_QUICK` a run) is run in the event loop, over
+what arrived in one turn of it: a thread would cost more than the model. A slow one is run in a
+thread of its own, over what arrived during its last run, in batches of at most `_LONGEST`: on a
+processor larger batches of a slow model gain nothing and make everybody in them wait.
+"""
 
 import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from everloop_runtime.model import Answer
+from everloop_runtime.errors import EverloopError, Refused
+from everloop_runtime.model import Model, Outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,35 +23,67 @@ if TYPE_CHECKING:
 
     from everloop_runtime.bundle import Bundle
 
-_LARGEST = 32
+_LARGEST = 64
+_QUICK = 0.002
+_LONGEST = 0.004
+
+Ask = TypeVar("Ask", contravariant=True)
 
 
-class Answering(Protocol):
+class Sink(Protocol[Ask]):
+    """Who wants to hear the answers."""
+
+    def answered(self, asks: Sequence[Ask], outputs: Outputs, seconds: float) -> None:
+        """One row of the outputs an ask; the run took `seconds`."""
+        ...
+
+    def failed(self, asks: Sequence[Ask], error: EverloopError) -> None:
+        """The model failed on these."""
+        ...
+
+
+class Predicting(Protocol):
     """A loaded bundle, in this process or in another."""
 
     bundle: "Bundle"
 
-    def answers(self, images: "NDArray[np.uint8]") -> list[Answer]:
-        """One answer an image, uint8 `[N, H, W, C]`."""
+    def predict(self, images: "NDArray[np.uint8]") -> Outputs:
+        """The outputs for uint8 `[N, H, W, C]`."""
         ...
 
 
+@dataclass(slots=True)
+class _Waiting:
+    image: "NDArray[np.uint8]"
+    ask: Any
+    sink: Sink[Any]
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a run, or a part of it, came to."""
+
+    asked: list[_Waiting]
+    outputs: Outputs | EverloopError
+    seconds: float
+
+
 class Batcher:
-    """Runs one model; nobody waits for a batch to fill."""
+    """Runs one model."""
 
-    def __init__(self, model: Answering) -> None:
+    def __init__(self, model: Predicting) -> None:
         self.model = model
-        self._waiting: list[tuple[NDArray[np.uint8], asyncio.Future[Answer]]] = []
-        self._running: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
-
-    async def answer(self, image: "NDArray[np.uint8]") -> Answer:
-        """The answer for one image, uint8 `[H, W, C]`. Raises what the model raises."""
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((image, future))
-        if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
-        return await future
+        self.spec = model.bundle.manifest.spec
+        """The pixels it takes."""
+        self.seconds = 0.0
+        """What one image costs, by the latest runs."""
+        # Neither a bundle in another process nor a loop may stop the event loop.
+        self._may_run_here = isinstance(model, Model) and model.is_bounded
+        self._waiting: deque[_Waiting] = deque()
+        self._busy = False
+        self._thread: ThreadPoolExecutor | None = None
+        self._calm = asyncio.Event()
+        self._calm.set()
 
     @property
     def waiting(self) -> int:
@@ -49,23 +92,81 @@ class Batcher:
 
     async def idle(self) -> None:
         """Return once nothing that was handed in is unanswered."""
-        while self._running is not None and not self._running.done():
-            await asyncio.wait([self._running])
+        await self._calm.wait()
 
-    async def _run(self) -> None:
+    def submit(self, image: "NDArray[np.uint8]", ask: Ask, sink: Sink[Ask]) -> None:
+        """Have one image answered, uint8 `[H, W, C]`; the sink is told in the event loop."""
+        self._waiting.append(_Waiting(image, ask, sink))
+        if not self._busy:
+            self._busy = True
+            self._calm.clear()
+            asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        size = min(len(self._waiting), self._most())
+        batch = [self._waiting.popleft() for _ in range(size)]
+        if self._may_run_here and 0 < size * self.seconds <= _QUICK:
+            self._finish(self._work(batch))
+            return
+        self._thread = self._thread or ThreadPoolExecutor(1, thread_name_prefix="model")
+        run = asyncio.get_running_loop().run_in_executor(self._thread, self._work, batch)
+        run.add_done_callback(lambda done: self._finish(done.result()))
+
+    def _most(self) -> int:
+        if not self.seconds:
+            return 1
+        return max(1, min(_LARGEST, int(_LONGEST / self.seconds)))
+
+    def _work(self, batch: list[_Waiting]) -> list[_Done]:
+        done = self._run_once(batch)
+        if len(batch) == 1 or isinstance(done.outputs, Outputs):
+            return [done]
+        # One image may be at fault: each is tried alone, so that the others are answered.
+        return [self._run_once([one]) for one in batch]
+
+    def _run_once(self, batch: list[_Waiting]) -> _Done:
         import numpy as np
 
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch, self._waiting = self._waiting[:_LARGEST], self._waiting[_LARGEST:]
-            images = np.stack([image for image, _ in batch])
-            try:
-                answers = await loop.run_in_executor(self._thread, self.model.answers, images)
-            except Exception as error:  # noqa: BLE001 - handed to everyone who waits for it
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                continue
-            for (_, future), answer in zip(batch, answers, strict=True):
-                if not future.done():
-                    future.set_result(answer)
+        began = time.perf_counter()
+        outputs: Outputs | EverloopError
+        try:
+            images = np.concatenate([one.image for one in batch])
+            outputs = self.model.predict(images.reshape(len(batch), *batch[0].image.shape))
+        except EverloopError as error:
+            outputs = error
+        except Exception as error:  # noqa: BLE001 - handed to everyone who waits for it
+            outputs = Refused(f"the model failed: {str(error)[:300]}")
+        return _Done(batch, outputs, time.perf_counter() - began)
+
+    def _finish(self, results: list[_Done]) -> None:
+        for done in results:
+            each = done.seconds / len(done.asked)
+            # The first run is slower than those that follow; later ones count for a fifth.
+            self.seconds = self.seconds + (each - self.seconds) / 5 if self.seconds else each
+            _tell(done)
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._run)
+        else:
+            self._busy = False
+            self._calm.set()
+
+
+def _tell(done: _Done) -> None:
+    first = done.asked[0].sink
+    if all(one.sink is first for one in done.asked):
+        _tell_one(first, [one.ask for one in done.asked], done.outputs, done.seconds)
+        return
+    for sink in {id(one.sink): one.sink for one in done.asked}.values():
+        mine = [at for at, one in enumerate(done.asked) if one.sink is sink]
+        given = done.outputs
+        rows = given.rows(mine) if isinstance(given, Outputs) else given
+        _tell_one(sink, [done.asked[at].ask for at in mine], rows, done.seconds)
+
+
+def _tell_one(
+    sink: Sink[Any], asks: list[Any], outputs: Outputs | EverloopError, seconds: float
+) -> None:
+    if isinstance(outputs, Outputs):
+        sink.answered(asks, outputs, seconds)
+    else:
+        sink.failed(asks, outputs)

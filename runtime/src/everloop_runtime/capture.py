@@ -1,102 +1,131 @@
-"""Answered requests, kept in durable segments until the loop moves them to the store.
+"""Answered requests, appended to durable segments until the loop moves them to the store.
 
 A record is handed to the operating system before its answer is sent, so that a killed process
-loses nothing it answered; it is on the disk at most `fsync_interval` later, which is what a power
-cut may cost. A segment is one file of records; the process that writes it holds a lock on it, so
-a segment left by a killed process can be told from a live one, and is sealed by whoever finds it.
-
-A record is: magic `EVC1`, the sizes of header and image (two little-endian uint32), the CRC-32 of
-both, the header (JSON), the image's original bytes. What became known of an answer later is a
-record of the same form with the magic `EVF1` and no image.
+loses nothing it answered. It is on the disk before that too (`sync`), or at most 100 ms later
+(`batched`), which is what a power cut may cost. The process that writes a segment holds a lock on
+it, so a segment left by a killed process can be told from a live one, and is sealed by whoever
+finds it. `segments` has the format.
 """
 
+import contextlib
 import fcntl
-import json
 import os
-import struct
 import threading
 import time
-import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from everloop_runtime.errors import Refused
-from everloop_runtime.ids import BundleId, Json, PredictionId, SampleId
-from everloop_runtime.routes import Role
+from everloop_runtime.files import sync_directory
+from everloop_runtime.ids import BundleId, SampleId, sample_id
+from everloop_runtime.segments import (
+    OPEN,
+    SEALED,
+    Captured,
+    FeedbackRecord,
+    Row,
+    answers_frame,
+    feedback_frame,
+    image_frame,
+    read_feedback,
+    read_segment,
+    whole_frames,
+)
 
-_ANSWER, _FEEDBACK = b"EVC1", b"EVF1"
-_FRAME = struct.Struct("<4sIII")
-_OPEN, _SEALED = ".open", ".sealed"
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "AnswerBatch",
+    "CapturePolicy",
+    "CaptureWriter",
+    "Captured",
+    "Disk",
+    "FeedbackRecord",
+    "read_feedback",
+    "read_segment",
+    "seal_leftovers",
+    "sealed_segments",
+]
+
+_REMEMBERED = 16_000_000
+"""Bytes of images that are remembered, so that one that comes again is not written again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
-    """One request and what was answered."""
+class CapturePolicy:
+    """What is kept of the answers, and how surely."""
 
-    prediction: PredictionId
-    sample: SampleId
+    mode: Literal["sync", "batched", "sampled"] = "batched"
+    """`sync`: on the disk before the answer is sent. `batched`: with the operating system before
+    the answer is sent, on the disk within 100 ms. `sampled`: as `batched`, for a share only."""
+    share: float = 1.0
+    """Of the answers that `sampled` keeps; errors and feedback are always kept."""
+    quota_bytes: int = 20_000_000_000
+    """What may lie in the capture folder; nothing new is kept while it is full."""
+    patience: float = 0.25
+    """Seconds that an answer waits for a slow disk before it is sent all the same."""
+    queue_bytes: int = 64_000_000
+    """What may wait for a slow disk; more is dropped and counted."""
+    fsync_interval: float = 0.05
+    rotate_seconds: float = 2.0
+    rotate_bytes: int = 64_000_000
+
+
+@dataclass(slots=True)
+class AnswerBatch:
+    """Some answers of one bundle; `images` are their original bytes, in the same order."""
+
     bundle: BundleId
-    role: Role
-    key: str
-    at: float
-    """Seconds since 1970."""
-    latency_ms: float
-    status: Literal["ok", "error"]
-    error: str | None = None
-    label: str | None = None
-    confidence: float | None = None
-    probabilities: tuple[float, ...] = ()
-    embedding: tuple[float, ...] = ()
-    image: bytes = b""
+    rows: list[Row]
+    images: list[bytes]
+    probabilities: "NDArray[np.float32] | None" = None
+    embeddings: "NDArray[np.float32] | None" = None
 
 
-FeedbackKind = Literal["label", "correction", "event"]
-FEEDBACK_KINDS: tuple[str, ...] = get_args(FeedbackKind)
+Record = AnswerBatch | FeedbackRecord | Captured
 
 
-@dataclass(frozen=True, slots=True)
-class FeedbackRecord:
-    """What became known of an answer afterwards; it may come late, twice and out of order."""
+class Disk:
+    """What a writer asks of the file system; a test puts another in its place."""
 
-    prediction: PredictionId
-    """As the client gave it: nobody has looked whether there is such an answer."""
-    at: float
-    """When the service took it, in seconds since 1970."""
-    kind: FeedbackKind
-    """The true `label`, a person's `correction` of the answer, or a business `event`."""
-    value: Json
-    """The label as text (see `everloop.labels`), or whatever the event carries."""
-    by: str
-    """The client whose API key brought it; empty where the service asks for no keys."""
+    def create(self, path: Path) -> int:
+        """A new file, open for appending and locked by this process."""
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return handle
 
+    def write(self, handle: int, parts: Sequence[bytes]) -> None:
+        """Hand all the parts to the operating system."""
+        data = b"".join(parts)
+        left = memoryview(data)
+        while left:
+            # A write may take less than it was given.
+            left = left[os.write(handle, left) :]
 
-def _encode(record: Captured | FeedbackRecord) -> bytes:
-    if isinstance(record, FeedbackRecord):
-        return _frame(_FEEDBACK, json.dumps(asdict(record)).encode(), b"")
-    header = json.dumps(asdict(replace(record, image=b"")) | {"image": None}).encode()
-    return _frame(_ANSWER, header, record.image)
+    def sync(self, handle: int) -> None:
+        """Return once the file's bytes are on the disk."""
+        os.fdatasync(handle)
 
-
-def _frame(magic: bytes, header: bytes, image: bytes) -> bytes:
-    check = zlib.crc32(image, zlib.crc32(header))
-    return _FRAME.pack(magic, len(header), len(image), check) + header + image
+    def sync_names(self, folder: Path) -> None:
+        """Return once the names in a folder are on the disk."""
+        sync_directory(folder)
 
 
-def _decode(header: bytes, image: bytes) -> Captured:
-    told = json.loads(header)
-    told["image"] = image
-    told["probabilities"] = tuple(told["probabilities"])
-    told["embedding"] = tuple(told["embedding"])
-    return Captured(**told)
-
-
-def _write_whole(file: BinaryIO, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        # An unbuffered write may take less than it was given.
-        left = left[file.write(left) :]
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    handle: int
+    opened: float
+    size: int = 0
+    durable: int = 0
+    """Bytes that are on the disk."""
+    named: bool = False
+    """Whether its name is on the disk."""
+    images: dict[bytes, SampleId] = field(default_factory=dict)
+    remembered: int = 0
 
 
 class CaptureWriter:
@@ -107,62 +136,83 @@ class CaptureWriter:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        fsync_interval: float = 0.1,
-        rotate_seconds: float = 2.0,
-        rotate_bytes: int = 64_000_000,
+        self, folder: Path, policy: CapturePolicy | None = None, disk: Disk | None = None
     ) -> None:
         self._folder = folder
-        self._fsync_interval = fsync_interval
-        self._rotate_seconds = rotate_seconds
-        self._rotate_bytes = rotate_bytes
+        self._policy = policy or CapturePolicy()
+        self._disk = disk or Disk()
         self._lock = threading.Lock()
-        self._file: BinaryIO | None = None
-        self._path = folder
-        self._opened = 0.0
-        self._size = 0
-        self._unsynced = False
+        self._segment: _Segment | None = None
+        self._unsynced: list[Record] = []
+        self._room = self._policy.quota_bytes
         self._closed = threading.Event()
         self.dropped = 0
         """Records that could not be kept."""
+        self.bytes = 0
+        """Bytes written."""
+        self.complaint: str | None = None
+        """Why the last record could not be kept; None when it was."""
+        self._measure()
         self._ticker = threading.Thread(target=self._tick, name="capture", daemon=True)
         self._ticker.start()
 
-    def append(self, record: Captured | FeedbackRecord) -> bool:
-        """Hand a record to the operating system; False when it could not be kept."""
-        data = _encode(record)
+    def append(self, record: Record) -> bool:
+        """Keep a record as the policy says; False when it could not be kept."""
         with self._lock:
-            try:
-                file = self._file or self._open()
-                _write_whole(file, data)
-            except OSError:
-                self.dropped += 1
-                self._abandon_half_record()
-                return False
-            self._size += len(data)
-            self._unsynced = True
+            kept = self._append(record)
+            if kept and self._policy.mode == "sync":
+                kept = self._sync()
+            if not kept:
+                self.dropped += _count(record)
+        return kept
+
+    def _append(self, record: Record) -> bool:
+        if self._room <= 0:
+            self.complaint = f"the quota of {self._policy.quota_bytes} bytes is used up"
+            return False
+        try:
+            segment = self._segment or self._open()
+        except OSError as error:
+            self.complaint = f"{self._folder} takes no new segment: {error}"
+            return False
+        fresh: dict[bytes, SampleId] = {}
+        parts = _encode(record, segment.images, fresh)
+        try:
+            self._disk.write(segment.handle, parts)
+        except OSError as error:
+            self.complaint = f"{segment.path.name} takes no more: {error}"
+            self._abandon_half_record(segment)
+            return False
+        self.complaint = None
+        size = sum(map(len, parts))
+        segment.size += size
+        self.bytes += size
+        self._room -= size
+        self._unsynced.append(record)
+        for image, sample in fresh.items():
+            if segment.remembered + len(image) <= _REMEMBERED:
+                segment.images[image] = sample
+                segment.remembered += len(image)
         return True
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> _Segment:
         self._folder.mkdir(parents=True, exist_ok=True)
         # Time-ordered, and unlike any other process's.
-        self._path = self._folder / f"{time.time_ns():020d}-{os.getpid()}{_OPEN}"
-        file = self._path.open("xb", buffering=0)
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._file, self._opened, self._size = file, time.monotonic(), 0
-        return file
+        path = self._folder / f"{time.time_ns():020d}-{os.getpid()}{OPEN}"
+        self._segment = _Segment(path, self._disk.create(path), time.monotonic())
+        return self._segment
 
-    def _abandon_half_record(self) -> None:
+    def _abandon_half_record(self, segment: _Segment) -> None:
         """After a failed write the segment ends where its last whole record does."""
-        if self._file is None:
-            return
         try:
-            self._file.truncate(self._size)
-            self._file.seek(self._size)
+            os.truncate(segment.path, segment.size)
         except OSError:
-            self._file = None
+            self._leave(segment)
+
+    def _leave(self, segment: _Segment) -> None:
+        # It stays an open segment without a writer: whoever collects will seal it.
+        self._segment = None
+        os.close(segment.handle)
 
     def seal(self) -> None:
         """Close the open segment, so that it can be collected; without records nothing happens."""
@@ -170,36 +220,92 @@ class CaptureWriter:
             self._seal()
 
     def _seal(self) -> None:
-        if self._file is None:
+        segment = self._segment
+        if segment is None or not self._sync() or self._segment is not segment:
             return
-        file, self._file = self._file, None
+        self._segment = None
         try:
-            os.fsync(file.fileno())
-            self._path.rename(self._path.with_suffix(_SEALED))
-            file.close()
-        except OSError:
-            # It stays an open segment without a writer: whoever collects will seal it.
-            file.close()
-        self._unsynced = False
+            segment.path.rename(segment.path.with_suffix(SEALED))
+        except OSError as error:
+            self.complaint = f"{segment.path.name} could not be sealed: {error}"
+        os.close(segment.handle)
 
     def _tick(self) -> None:
-        while not self._closed.wait(self._fsync_interval):
+        policy, measured = self._policy, time.monotonic()
+        while not self._closed.wait(policy.fsync_interval):
+            self._sync_beside()
             with self._lock:
-                if self._file is None:
-                    continue
-                if self._unsynced:
-                    self._sync(self._file)
-                age = time.monotonic() - self._opened
-                if age >= self._rotate_seconds or self._size >= self._rotate_bytes:
-                    self._seal()
+                segment = self._segment
+                if segment is not None:
+                    age = time.monotonic() - segment.opened
+                    if age >= policy.rotate_seconds or segment.size >= policy.rotate_bytes:
+                        self._seal()
+            if time.monotonic() - measured > 1:
+                measured = time.monotonic()
+                self._measure()
 
-    def _sync(self, file: BinaryIO) -> None:
+    def _sync_beside(self) -> None:
+        """Have what was written so far on the disk, while more is being written."""
+        with self._lock:
+            segment, some = self._segment, len(self._unsynced)
+            if segment is None or not some:
+                return
+            size = segment.size
+            handle = os.dup(segment.handle)
         try:
-            os.fsync(file.fileno())
+            self._make_durable(segment, handle, size)
+        except OSError as error:
+            with self._lock:
+                self._rescue(segment, error)
+            return
+        finally:
+            os.close(handle)
+        with self._lock:
+            if self._segment is segment:
+                del self._unsynced[:some]
+
+    def _make_durable(self, segment: _Segment, handle: int, size: int) -> None:
+        self._disk.sync(handle)
+        if not segment.named:
+            self._disk.sync_names(self._folder)
+            segment.named = True
+        segment.durable = size
+
+    def _sync(self) -> bool:
+        segment = self._segment
+        if segment is None:
+            return True
+        try:
+            self._make_durable(segment, segment.handle, segment.size)
+        except OSError as error:
+            self._rescue(segment, error)
+            return False
+        self._unsynced.clear()
+        return True
+
+    def _rescue(self, segment: _Segment, error: OSError) -> None:
+        """After a failed sync the kernel may have forgotten what it took: write it once more."""
+        if self._segment is not segment:
+            return
+        # Cut, so that what is written again is not there twice.
+        with contextlib.suppress(OSError):
+            os.truncate(segment.path, segment.durable)
+        self._leave(segment)
+        again, self._unsynced = self._unsynced, []
+        lost = sum(_count(record) for record in again if not self._append(record))
+        self.dropped += lost
+        self.complaint = f"{segment.path.name} could not be synced: {error}"
+
+    def _measure(self) -> None:
+        """How much room the quota leaves; other processes write into the folder too."""
+        used = 0
+        try:
+            with os.scandir(self._folder) as found:
+                for entry in found:
+                    used += entry.stat().st_size
         except OSError:
-            # What the kernel may have lost is not kept silently in a segment that goes on.
-            self._seal()
-        self._unsynced = False
+            used = 0
+        self._room = self._policy.quota_bytes - used
 
     def close(self) -> None:
         """Seal what is open; no record follows."""
@@ -208,73 +314,63 @@ class CaptureWriter:
         self.seal()
 
 
+def _count(record: Record) -> int:
+    return len(record.rows) if isinstance(record, AnswerBatch) else 1
+
+
+def _encode(
+    record: Record, known: dict[bytes, SampleId], fresh: dict[bytes, SampleId]
+) -> list[bytes]:
+    """The frames of a record; images that the segment does not hold yet are added to `fresh`."""
+    if isinstance(record, FeedbackRecord):
+        return feedback_frame(record)
+    batch = _batch(record) if isinstance(record, Captured) else record
+    parts: list[bytes] = []
+    for row, image in zip(batch.rows, batch.images, strict=True):
+        row.sample = known.get(image) or fresh.get(image)
+        if row.sample is None:
+            row.sample = fresh[image] = sample_id(image)
+            parts += image_frame(row.sample, image)
+    return parts + answers_frame(batch.bundle, batch.rows, batch.probabilities, batch.embeddings)
+
+
+def _batch(record: Captured) -> AnswerBatch:
+    import numpy as np
+
+    row = Row(
+        prediction=record.prediction,
+        sample=None,
+        role=record.role,
+        key=record.key,
+        at=record.at,
+        latency_ms=record.latency_ms,
+        error=record.error,
+        label=record.label,
+        confidence=record.confidence,
+    )
+    batch = AnswerBatch(record.bundle, [row], [record.image])
+    if record.status == "ok":
+        batch.probabilities = np.array([record.probabilities], np.float32)
+        batch.embeddings = np.array([record.embedding], np.float32)
+    return batch
+
+
 def seal_leftovers(folder: Path) -> int:
     """Seal the segments whose process is gone, cut after their last whole record."""
     sealed = 0
-    for path in sorted(folder.glob(f"*{_OPEN}")):
+    for path in sorted(folder.glob(f"*{OPEN}")):
         try:
             with path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.truncate(_whole_records(file))
+                file.truncate(whole_frames(file))
                 os.fsync(file.fileno())
-                path.rename(path.with_suffix(_SEALED))
+                path.rename(path.with_suffix(SEALED))
                 sealed += 1
         except (BlockingIOError, FileNotFoundError):
             continue
     return sealed
 
 
-def _whole_records(file: BinaryIO) -> int:
-    end = 0
-    size = os.fstat(file.fileno()).st_size
-    while frame := file.read(_FRAME.size):
-        if len(frame) < _FRAME.size:
-            break
-        magic, header, image, _ = _FRAME.unpack(frame)
-        after = end + _FRAME.size + header + image
-        if magic not in {_ANSWER, _FEEDBACK} or after > size:
-            break
-        file.seek(after)
-        end = after
-    return end
-
-
 def sealed_segments(folder: Path) -> list[Path]:
     """The segments that are ready to be collected, oldest first."""
-    return sorted(folder.glob(f"*{_SEALED}"))
-
-
-def read_segment(path: Path) -> Iterator[Captured]:
-    """The answers in a segment; a torn last record is left out.
-
-    Raises `Refused` naming the offset when a record in the middle is not what was written.
-    """
-    for magic, header, image in _records(path):
-        if magic == _ANSWER:
-            yield _decode(header, image)
-
-
-def read_feedback(path: Path) -> Iterator[FeedbackRecord]:
-    """The feedback in a segment; as `read_segment` otherwise."""
-    for magic, header, _ in _records(path):
-        if magic == _FEEDBACK:
-            yield FeedbackRecord(**json.loads(header))
-
-
-def _records(path: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        while True:
-            at = file.tell()
-            frame = file.read(_FRAME.size)
-            if len(frame) < _FRAME.size:
-                return
-            magic, header_size, image_size, check = _FRAME.unpack(frame)
-            if magic not in {_ANSWER, _FEEDBACK}:
-                raise Refused(f"{path.name} is damaged at byte {at}: no record begins there")
-            if file.tell() + header_size + image_size > size:
-                return
-            header, image = file.read(header_size), file.read(image_size)
-            if zlib.crc32(image, zlib.crc32(header)) != check:
-                raise Refused(f"{path.name} is damaged at byte {at}: the checksum differs")
-            yield magic, header, image
+    return sorted(folder.glob(f"*{SEALED}"))

@@ -63,6 +63,8 @@ class Fleet:
         self._wanted = Routes()
         self._routes = Routes()
         """What is applied: it names loaded bundles only."""
+        self._plain: list[Seat] = []
+        """Everybody's seats while nothing is on trial; empty while something is."""
         self._loaded: dict[BundleId, Batcher] = {}
         self._trials: dict[BundleId, Batcher] = {}
         self._breakers: dict[BundleId, Breaker] = {}
@@ -119,6 +121,8 @@ class Fleet:
         open breaker it comes after the fallback, if there is one.
         """
         routes = self._routes
+        if self._plain and not self._breakers:
+            return self._plain
         standing = [
             self._seat("champion", routes.champion),
             self._seat("fallback", routes.fallback),
@@ -130,6 +134,8 @@ class Fleet:
 
     def shadow(self, key: str) -> Seat | None:
         """Who is to see a copy of the request with this key."""
+        if self._routes.shadow is None:
+            return None
         bundle = mirrored(self._routes, key, self.live())
         return None if bundle is None else self._trial_seat(Choice("shadow", bundle))
 
@@ -241,6 +247,9 @@ class Fleet:
         self._leave(set(self._trials) - (set(wanted.trials()) - set(self._loaded)))
         self._unloadable = {b: why for b, why in self._unloadable.items() if b in named}
         self._breakers = {b: br for b, br in self._breakers.items() if b in {*named, champion}}
+        standing_seats = (self._seat("champion", champion), self._seat("fallback", wanted.fallback))
+        on_trial = self._routes.canary or self._routes.experiment
+        self._plain = [] if on_trial else [seat for seat in standing_seats if seat is not None]
 
     def _leave(self, bundles: Iterable[BundleId]) -> None:
         """Trials that are over: their processes end once what is in flight is answered."""

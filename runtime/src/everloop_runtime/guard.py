@@ -1,60 +1,86 @@
-"""What every request must pass before the service looks at it: host, origin, size."""
+"""What every request must pass before its body is read: host, origin, key, and room for it."""
 
-from collections.abc import MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from everloop_runtime.keys import KeyRing
+from everloop_runtime.problems import Problem, busy
+from everloop_runtime.wire import Request
+
+_REMEMBERED = 64
 
 
 class Guard:
-    """Refuses foreign hosts and origins (403) and bodies beyond the limit (413)."""
+    """Refuses foreign hosts and pages (403) and, where keys are asked for, strangers (401)."""
 
-    def __init__(self, app: ASGIApp, *, hosts: tuple[str, ...], max_bytes: int) -> None:
-        self._app = app
+    def __init__(self, hosts: tuple[str, ...], keys: KeyRing | None) -> None:
+        """`hosts`: names by which clients may address the service; `*` stands for any."""
         self._hosts = frozenset(hosts)
-        self._max_bytes = max_bytes
+        self._any = "*" in self._hosts
+        self._keys = keys
+        self._known: set[bytes] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-        if why := self._foreign(headers):
-            await _refuse(scope, receive, send, 403, why)
-            return
-        declared = headers.get(b"content-length", "0")
-        if not declared.isdigit() or int(declared[:20]) > self._max_bytes:
-            await _refuse(scope, receive, send, 413, self._too_large())
-            return
-        await self._app(scope, self._counted(receive), _with_headers(send))
+    def check(self, request: Request) -> Problem | None:
+        """Why the request is refused; None, and its client's name known, when it is not."""
+        host = request.headers.get(b"host", b"")
+        if not self._any and host not in self._known:
+            if _name(f"//{host.decode('latin-1')}") not in self._hosts:
+                told = f"this service is not called {_shown(host)}"
+                return Problem(403, told, "address it by its name; see --host-name")
+            if len(self._known) < _REMEMBERED:
+                self._known.add(host)
+        origin = request.headers.get(b"origin")
+        if origin is not None and _name(origin.decode("latin-1")) not in self._hosts:
+            told = f"requests from pages of {_shown(origin)} are not taken"
+            return Problem(403, told, "send it from a program, or from a page of this host")
+        if self._keys is None:
+            request.client = request.peer
+            return None
+        return self._keyed(request, self._keys)
 
-    def _foreign(self, headers: MutableMapping[bytes, str]) -> str | None:
-        host = headers.get(b"host", "")
-        if _name(f"//{host}") not in self._hosts:
-            return f"this service is not called {host!r}"
-        origin = headers.get(b"origin")
-        if origin is not None and _name(origin) not in self._hosts:
-            return f"requests from pages of {origin!r} are not taken"
+    def _keyed(self, request: Request, keys: KeyRing) -> Problem | None:
+        given = request.headers.get(b"x-api-key")
+        if given is None:
+            scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
+            given = token.strip() if scheme.lower() == b"bearer" else None
+        if given is None:
+            told, remedy = "an API key is asked for", "send it as Authorization: Bearer KEY"
+            return Problem(401, told, remedy, {"WWW-Authenticate": "Bearer"})
+        name = keys.client_of(given)
+        if name is None:
+            told, remedy = "this API key is not known here", "ask whoever runs this service for one"
+            return Problem(401, told, remedy, {"WWW-Authenticate": "Bearer"})
+        request.client = name
         return None
 
-    def _too_large(self) -> str:
-        return f"the body is larger than {self._max_bytes} bytes"
 
-    def _counted(self, receive: Receive) -> Receive:
-        taken = 0
+class Room:
+    """How many requests may be on their way, in all and of one client."""
 
-        async def counting() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self._max_bytes:
-                raise HTTPException(413, self._too_large())
-            return message
+    def __init__(self, in_all: int, of_one: int) -> None:
+        self._in_all, self._of_one = in_all, of_one
+        self._by_client: dict[str, int] = {}
+        self.taken = 0
+        """Requests on their way."""
 
-        return counting
+    def enter(self, client: str) -> Problem | None:
+        """Take a place; the reason when there is none."""
+        if self.taken >= self._in_all:
+            return busy(f"{self.taken} requests are being answered")
+        mine = self._by_client.get(client, 0)
+        if mine >= self._of_one:
+            return busy(f"{mine} requests of yours are being answered")
+        self.taken += 1
+        self._by_client[client] = mine + 1
+        return None
+
+    def leave(self, client: str) -> None:
+        """Give the place back."""
+        self.taken -= 1
+        mine = self._by_client[client] - 1
+        if mine:
+            self._by_client[client] = mine
+        else:
+            del self._by_client[client]
 
 
 def _name(url: str) -> str | None:
@@ -65,18 +91,5 @@ def _name(url: str) -> str | None:
     return f"[{name}]" if name and ":" in name else name
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, code: int, why: str) -> None:
-    told = {"error": {"code": code, "message": why, "remedy": "see the service's documentation"}}
-    await JSONResponse(told, code, {"Connection": "close"})(scope, receive, send)
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [
-                *message.get("headers", ()),
-                (b"x-content-type-options", b"nosniff"),
-            ]
-        await send(message)
-
-    return sending
+def _shown(value: bytes) -> str:
+    return repr(value[:100].decode("latin-1"))

@@ -28,7 +28,7 @@ from everloop_runtime.bundle import Bundle, open_bundle
 from everloop_runtime.errors import EverloopError, Refused
 from everloop_runtime.ids import BundleId
 from everloop_runtime.images import ImageLimits
-from everloop_runtime.model import Answer, Model, Outputs, answers_of
+from everloop_runtime.model import Model, Outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,8 +84,8 @@ class IsolatedModel:
         self._ask(time.monotonic() + start_seconds)
         self._within = deadline
 
-    def answers(self, images: "NDArray[np.uint8]") -> list[Answer]:
-        """One answer an image, uint8 `[N, H, W, C]`; `Refused` as the model refuses, or dead."""
+    def predict(self, images: "NDArray[np.uint8]") -> Outputs:
+        """The outputs for uint8 `[N, H, W, C]`; `Refused` as the model refuses, or dead."""
         import numpy as np
 
         if self.dead is not None:
@@ -98,7 +98,7 @@ class IsolatedModel:
             np.frombuffer(self._take(4 * int(np.prod(shape)), until), np.float32).reshape(shape)
             for shape in shapes
         ]
-        return answers_of(Outputs(parts[0], parts[1]), self.bundle.manifest.classes)
+        return Outputs(parts[0], parts[1])
 
     def close(self) -> None:
         """End the child."""

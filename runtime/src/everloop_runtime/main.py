@@ -2,45 +2,36 @@
 
 import argparse
 import asyncio
+import contextlib
+import functools
+import gc
 import ipaddress
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from everloop_runtime.board import Board
+from everloop_runtime.capture import CapturePolicy
 from everloop_runtime.errors import EverloopError, Refused, Unavailable
 from everloop_runtime.files import write_atomic
 from everloop_runtime.images import ImageLimits
+from everloop_runtime.logs import JsonLines
 from everloop_runtime.signatures import Trust
 from everloop_runtime.trial import TrialLimits
 
 if TYPE_CHECKING:
-    import uvicorn
+    from everloop_runtime.service import ServiceSettings
 
 _DRAIN_SECONDS = 30
-
-
-class JsonLines(logging.Formatter):
-    """One line of JSON a record; what a client sent cannot break or colour it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
-        told = {
-            "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return json.dumps(told)
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,55 +41,125 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     try:
-        trust = Trust(tuple(options.trusted_key), options.require_signature)
+        settings = _settings(options)
         listening = _listen(options.host, options.port, allow_remote=options.allow_remote)
     except EverloopError as error:
         sys.stderr.write(f"{error}\n")
         return 3
-    # The server finishes what it is answering, then raises the signal that ended it once more.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _end)
-    asyncio.run(_serve(options, listening, trust))
-    return 0
+    parent = os.getppid() if options.exit_with_parent else None
+    return _run(options, settings, listening, parent)
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+def _run(
+    options: argparse.Namespace,
+    settings: "ServiceSettings",
+    listening: socket.socket,
+    parent: int | None,
+) -> int:
+    import uvloop
+
+    from everloop_runtime.workers import Supervisor
+
+    instance = secrets.token_hex(8)
+    started = functools.partial(_announce, options, listening, instance)
+    gone = functools.partial(_is_gone, parent)
+    if options.workers == 1:
+        return uvloop.run(_serve(settings, listening, Board(), instance, started, gone))
+
+    def work(board: Board, pipe: int) -> int:
+        os.set_blocking(pipe, False)
+        orphaned = functools.partial(_is_closed, pipe)
+        serving = _serve(settings, listening, board, instance, _nothing, orphaned)
+        return uvloop.run(serving)
+
+    _load_libraries()
+    return Supervisor(options.workers, work).run(started, gone)
+
+
+def _nothing() -> None:
+    return
+
+
+def _load_libraries() -> None:
+    """Load once, before the workers part, what all of them share."""
+    import numpy as np  # noqa: F401
+    import onnxruntime  # noqa: F401
+    from PIL import Image
+
+    import everloop_runtime.service  # noqa: F401
+
+    Image.init()
 
 
 def _parser() -> argparse.ArgumentParser:
+    policy = CapturePolicy()
     parser = argparse.ArgumentParser(prog="everloop-serve", description=__doc__)
-    parser.add_argument("--routes", type=Path, required=True, help="the routes document")
-    parser.add_argument("--bundles", type=Path, required=True, help="the folder of bundles")
-    parser.add_argument("--capture", type=Path, required=True, help="where answers are kept")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes any free one")
-    parser.add_argument("--address-file", type=Path, help="where the address is written")
-    parser.add_argument("--threads", type=int, default=1, help="threads of one model's run")
-    parser.add_argument("--max-bytes", type=int, default=ImageLimits().max_bytes)
-    parser.add_argument("--max-pixels", type=int, default=ImageLimits().max_pixels)
-    parser.add_argument(
-        "--allow-remote", action="store_true", help="listen on an address that others can reach"
-    )
-    parser.add_argument(
-        "--trusted-key", action="append", default=[], help="a public key (ed25519:...) that signs"
-    )
-    parser.add_argument(
-        "--require-signature", action="store_true", help="serve only what a trusted key has signed"
-    )
-    parser.add_argument(
-        "--trial-seconds",
-        type=float,
-        default=30.0,
-        help="for a bundle's trial before loading",
-    )
-    parser.add_argument(
-        "--trial-memory", type=int, default=4 * 2**30, help="bytes for a bundle's trial"
-    )
-    parser.add_argument(
-        "--exit-with-parent", action="store_true", help="end when the starting process is gone"
-    )
+    add = parser.add_argument
+    add("--routes", type=Path, required=True, help="the routes document")
+    add("--bundles", type=Path, required=True, help="the folder of bundles")
+    add("--capture", type=Path, required=True, help="where answers are kept")
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, default=0, help="0 takes any free one")
+    add("--host-name", action="append", default=[], metavar="NAME",
+        help="a name by which clients address it, besides its own; * for any")  # fmt: skip
+    add("--address-file", type=Path, help="where the address is written")
+    add("--keys", type=Path, help="the file of API keys; without it nobody is asked for one")
+    add("--workers", type=_workers, default=1, help="processes, or `auto`: one a processor")
+    add("--threads", type=int, default=1, help="threads of one model's run")
+    add("--max-bytes", type=int, default=ImageLimits().max_bytes, help="of one image")
+    add("--max-pixels", type=int, default=ImageLimits().max_pixels, help="of one image")
+    add("--max-body", type=int, default=64_000_000, help="bytes of a request of several images")
+    add("--in-flight", type=int, default=1024, help="requests on their way in one process")
+    add("--in-flight-of-one", type=int, default=512, help="of them, of one client")
+    add("--deadline", type=float, default=30.0, help="seconds until a request is given up")
+    add("--capture-mode", choices=("sync", "batched", "sampled"), default=policy.mode)
+    add("--capture-share", type=float, default=policy.share, help="what `sampled` keeps, 0 to 1")
+    add("--capture-quota", type=int, default=policy.quota_bytes, help="bytes of the folder")
+    add("--trusted-key", action="append", default=[], help="a public key (ed25519:...) that signs")
+    add("--require-signature", action="store_true", help="serve only what a trusted key has signed")
+    add("--trial-seconds", type=float, default=30.0, help="for a bundle's trial before loading")
+    add("--trial-memory", type=int, default=4 * 2**30, help="bytes for a bundle's trial")
+    add("--allow-remote", action="store_true", help="listen on an address that others can reach")
+    add("--exit-with-parent", action="store_true",
+        help="end when the starting process is gone")  # fmt: skip
     return parser
+
+
+def _workers(text: str) -> int:
+    number = len(os.sched_getaffinity(0)) if text == "auto" else int(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError("1 to 64, or auto")
+    return number
+
+
+def _settings(options: argparse.Namespace) -> "ServiceSettings":
+    from everloop_runtime.keys import KeyRing
+    from everloop_runtime.service import ServiceSettings
+
+    if options.keys is not None:
+        KeyRing(options.keys)
+    elif options.allow_remote and not _is_loopback(options.host):
+        _log.warning("others can reach %s and nobody is asked for an API key", options.host)
+    return ServiceSettings(
+        routes=options.routes,
+        bundles=options.bundles,
+        capture=options.capture,
+        limits=ImageLimits(options.max_bytes, options.max_pixels),
+        max_body=max(options.max_body, options.max_bytes),
+        threads=options.threads,
+        trust=Trust(tuple(options.trusted_key), options.require_signature),
+        trial=TrialLimits(options.trial_memory, options.trial_seconds),
+        policy=CapturePolicy(
+            mode=options.capture_mode,
+            share=options.capture_share,
+            quota_bytes=options.capture_quota,
+        ),
+        hosts=(*_LOOPBACK, *options.host_name),
+        keys=options.keys,
+        in_flight=options.in_flight,
+        in_flight_of_one=options.in_flight_of_one,
+        deadline=options.deadline,
+    )
 
 
 def _listen(host: str, port: int, *, allow_remote: bool) -> socket.socket:
@@ -125,60 +186,57 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-async def _serve(options: argparse.Namespace, listening: socket.socket, trust: Trust) -> None:
-    import uvicorn
-
-    from everloop_runtime.service import Service, ServiceSettings, create_app
-
-    settings = ServiceSettings(
-        routes=options.routes,
-        bundles=options.bundles,
-        capture=options.capture,
-        limits=ImageLimits(options.max_bytes, options.max_pixels),
-        threads=options.threads,
-        trust=trust,
-        trial=TrialLimits(options.trial_memory, options.trial_seconds),
-    )
-    app = create_app(settings)
-    service: Service = app.state.service
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_keep_alive=10,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    helpers = [asyncio.create_task(_announce(server, options, listening, service.instance))]
-    if options.exit_with_parent:
-        helpers.append(asyncio.create_task(_exit_with(server, os.getppid())))
-    await server.serve(sockets=[listening])
-    for helper in helpers:
-        helper.cancel()
-
-
-async def _announce(
-    server: "uvicorn.Server",
-    options: argparse.Namespace,
+async def _serve(
+    settings: "ServiceSettings",
     listening: socket.socket,
+    board: Board,
     instance: str,
-) -> None:
-    """Write the address once the server accepts connections."""
-    while not server.started:
-        await asyncio.sleep(0.01)
+    started: Callable[[], None],
+    gone: Callable[[], bool],
+) -> int:
+    from everloop_runtime.service import Service
+    from everloop_runtime.wire import Server
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    service = Service(settings, instance, board)
+    await service.prepare()
+    server = Server(service)
+    await server.start(listening)
+    # Probes are answered while models are being loaded.
+    await service.start()
+    # What is there by now stays: the garbage collector need not look at it again and again.
+    gc.freeze()
+    started()
+    while not stop.is_set() and not gone():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.5)
+    service.draining = True
+    await server.drain(_DRAIN_SECONDS)
+    await service.stop()
+    return 0
+
+
+def _announce(options: argparse.Namespace, listening: socket.socket, instance: str) -> None:
+    """Write the address, now that requests are answered there."""
     host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     told = {"pid": os.getpid(), "instance": instance, "host": host, "port": port, "url": url}
     if options.address_file is not None:
         write_atomic(options.address_file, json.dumps(told).encode())
-    logging.getLogger(__name__).info("listening on %s", url)
+    _log.info("listening on %s", url)
 
 
-async def _exit_with(server: "uvicorn.Server", parent: int) -> None:
-    while os.getppid() == parent:
-        await asyncio.sleep(0.5)
-    server.should_exit = True
+def _is_gone(parent: int | None) -> bool:
+    return parent is not None and os.getppid() != parent
+
+
+def _is_closed(pipe: int) -> bool:
+    try:
+        return os.read(pipe, 1) == b""
+    except BlockingIOError:
+        return False
 
 
 if __name__ == "__main__":

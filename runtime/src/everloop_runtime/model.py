@@ -32,6 +32,10 @@ class Outputs:
     embeddings: "NDArray[np.float32]"
     """`[N, D]`, what the last layer saw."""
 
+    def rows(self, which: Sequence[int]) -> "Outputs":
+        """Some of the rows."""
+        return Outputs(self.probabilities[list(which)], self.embeddings[list(which)])
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -85,6 +89,11 @@ class Graph:
                 "probabilities and embedding float out"
             )
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a run's work is bounded by the graph: it has no loops."""
+        return self._seconds is None
+
     def check_shapes(self, spec: ImageSpec, classes: int) -> None:
         """Raise `Refused` when the graph is made for other pixels or another number of classes."""
         taken = tuple(self._session.get_inputs()[0].shape[1:])
@@ -99,6 +108,8 @@ class Graph:
         """The outputs for uint8 `[N, H, W, C]`, computed in batches of bounded size."""
         import numpy as np
 
+        if 0 < len(images) <= _BATCH:
+            return Outputs(*self._run(images))
         parts = [self._run(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)]
         if not parts:
             raise Refused("no image to run")
@@ -205,6 +216,11 @@ class Model:
             )
         except Refused as error:
             raise Refused(f"bundle {self.bundle.id[:8]}: {error}") from error
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a run's work is bounded by the graph: it has no loops."""
+        return self._graph.is_bounded
 
     def decode(self, images: Sequence[bytes]) -> "NDArray[np.uint8]":
         """The pixels of image files as the model takes them, `[N, H, W, C]`."""

@@ -126,11 +126,14 @@ def _image(pixels: "NDArray[np.uint8]") -> "Image.Image":
 
 
 def thumbnail(grey: "Image.Image") -> "Image.Image":
-    """`grey` at 32 x 32, antialiased."""
+    """`grey` at 32 x 32: the mean of what each pixel covers."""
     from PIL import Image
 
+    step = min(grey.width, grey.height) // THUMBNAIL_SIDE
+    if step > 1:
+        grey = grey.reduce(step)
     size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return grey if grey.size == size else grey.resize(size, Image.Resampling.BILINEAR)
 
 
 def sharpness(grey: "Image.Image") -> float:

@@ -1,0 +1,156 @@
+"""The images of a request, whatever form they come in: raw, multipart, base64 in JSON."""
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import msgspec
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from everloop_runtime.problems import Problem
+from everloop_runtime.wire import Request
+
+MOST_IMAGES = 256
+"""In one request."""
+LONGEST_KEY = 256
+_FIELD = b"file"
+_LIBRARY = "let a library make the form"
+_PARTS = 2 * MOST_IMAGES
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Inputs:
+    """What a request to predict asks about."""
+
+    images: list[bytes]
+    key: str | None
+    """What a canary's share is drawn by."""
+    many: bool = False
+    """Whether the answer is a list."""
+
+
+class JsonInputs(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a JSON request: one image or several, base64."""
+
+    image: str | None = None
+    images: list[str] | None = None
+    key: str | None = None
+
+
+_json = msgspec.json.Decoder(JsonInputs)
+
+
+def read_inputs(request: Request, most_bytes: int) -> Inputs:
+    """The images of a request. Raises `Problem` when they cannot be taken."""
+    given = request.headers.get(b"x-everloop-key")
+    key = None if given is None else given[:LONGEST_KEY].decode("latin-1")
+    kind = request.headers.get(b"content-type", b"")
+    if kind.startswith(b"multipart/form-data"):
+        images = _multipart(request.body, kind, most_bytes)
+        return Inputs(images, key, many=len(images) > 1)
+    if kind.startswith(b"application/json"):
+        return _from_json(decoded(_json, request.body), key, most_bytes)
+    if len(request.body) > most_bytes:
+        raise _too_large(most_bytes)
+    return Inputs([request.body], key)
+
+
+def decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
+    """A JSON body as what the decoder is for. Raises `Problem`: 400 no JSON, 422 another form."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Problem(422, f"the JSON has another form: {error}", _SEE) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Problem(400, f"the body is not JSON: {error}", _SEE) from None
+
+
+_SEE = "GET /openapi.json tells what is taken"
+
+
+def _from_json(told: JsonInputs, key: str | None, most_bytes: int) -> Inputs:
+    if (told.image is None) == (told.images is None):
+        raise Problem(422, "the JSON has neither or both of 'image' and 'images'", _SEE)
+    texts = [told.image] if told.image is not None else told.images or []
+    if not 0 < len(texts) <= MOST_IMAGES:
+        told_most = f"{len(texts)} images in one request; 1 to {MOST_IMAGES} are taken"
+        raise Problem(422, told_most, "send several requests")
+    key = told.key[:LONGEST_KEY] if told.key is not None else key
+    return Inputs([_unpacked(t, most_bytes) for t in texts if t is not None], key,
+                  many=told.images is not None)  # fmt: skip
+
+
+def _unpacked(text: str, most_bytes: int) -> bytes:
+    try:
+        data = b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Problem(422, f"an image is not base64: {error}", "encode its bytes") from None
+    if len(data) > most_bytes:
+        raise _too_large(most_bytes)
+    return data
+
+
+def _too_large(most_bytes: int) -> Problem:
+    told = f"an image has more than {most_bytes} bytes"
+    return Problem(413, told, "send a smaller picture")
+
+
+@dataclass(slots=True)
+class _Part:
+    name: bytes = b""
+    header: bytes = b""
+    value: bytes = b""
+    data: list[bytes] = field(default_factory=list)
+
+
+class _Form:
+    """The parts of a form, as the parser finds them."""
+
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
+
+    def on_part_begin(self) -> None:
+        if len(self.parts) >= _PARTS:
+            raise Problem(422, f"the form has more than {_PARTS} parts", "send fewer in one")
+        self.parts.append(_Part())
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].value += data[start:end]
+
+    def on_header_end(self) -> None:
+        part = self.parts[-1]
+        if part.header.lower() == b"content-disposition":
+            part.name = parse_options_header(part.value)[1].get(b"name", b"")
+        part.header = part.value = b""
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].data.append(data[start:end])
+
+
+def _multipart(body: bytes, kind: bytes, most_bytes: int) -> list[bytes]:
+    _, options = parse_options_header(kind)
+    boundary = options.get(b"boundary")
+    if not boundary:
+        raise Problem(400, "the form has no boundary", _LIBRARY)
+    form = _Form()
+    callbacks = {name: getattr(form, name) for name in dir(form) if name.startswith("on_")}
+    parser = MultipartParser(boundary, cast("Any", callbacks))
+    try:
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise Problem(400, f"the form is broken: {error}", _LIBRARY) from None
+    images = [b"".join(part.data) for part in form.parts if part.name == _FIELD]
+    if not 0 < len(images) <= MOST_IMAGES:
+        told = f"the form has {len(images)} files in fields called 'file'"
+        raise Problem(400, told, f"send 1 to {MOST_IMAGES}")
+    if any(len(image) > most_bytes for image in images):
+        raise _too_large(most_bytes)
+    return images

@@ -1,0 +1,360 @@
+"""The way of one image: seats, pixels, model, capture, answer."""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from everloop_runtime.capture import AnswerBatch
+from everloop_runtime.errors import EverloopError, Refused
+from everloop_runtime.fleet import Fleet, Seat
+from everloop_runtime.ids import BundleId, PredictionId
+from everloop_runtime.images import ImageLimits, NotAnImage, is_light, plain_jpeg, to_array
+from everloop_runtime.metrics import Figures
+from everloop_runtime.mirror import Mirror
+from everloop_runtime.outbox import Outbox
+from everloop_runtime.problems import Problem, unavailable
+from everloop_runtime.segments import Row
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from everloop_runtime.model import Outputs
+
+_encode = msgspec.json.Encoder().encode
+_POOL = 2
+_LIGHT_PIXELS = 65_536
+"""A plain JPEG of so many is decoded in the event loop."""
+_IDS_AT_ONCE = 256
+_NO_NUMBER = "the model gave an answer that is not a number"
+
+
+class Ask:
+    """One image on its way to an answer."""
+
+    __slots__ = (
+        "at",
+        "began",
+        "data",
+        "done",
+        "failures",
+        "key",
+        "pixels",
+        "prediction",
+        "problem",
+        "row",
+        "seats",
+        "timer",
+        "told",
+    )
+
+    def __init__(self, data: bytes, key: str | None, prediction: str, done: "Done") -> None:
+        self.data = data
+        """The original bytes."""
+        self.prediction = PredictionId(prediction)
+        self.key = key if key is not None else prediction
+        self.done = done
+        self.began = time.perf_counter()
+        self.seats: Sequence[Seat] = ()
+        self.at = 0
+        """The seat whose turn it is."""
+        self.pixels: NDArray[np.uint8] | None = None
+        self.failures: list[tuple[Seat, str]] = []
+        self.timer: asyncio.TimerHandle | None = None
+        self.told = b""
+        """The answer as JSON, once there is one."""
+        self.row: NDArray[np.float32] | None = None
+        """The probabilities of the answer, `[K]`."""
+        self.problem: Problem | None = None
+        """Why there is no answer."""
+
+    @property
+    def seat(self) -> Seat:
+        """Who is to answer now."""
+        return self.seats[self.at]
+
+
+Done = Callable[[Ask], None]
+
+
+class Predictor:
+    """Takes images to their answers; everything happens in the event loop unless it is slow."""
+
+    def __init__(self, fleet: Fleet, outbox: Outbox, figures: Figures, limits: ImageLimits) -> None:
+        self.fleet = fleet
+        self._outbox = outbox
+        self._figures = figures
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(_POOL, thread_name_prefix="decode")
+        self._ids: list[str] = []
+        self._open: dict[Ask, None] = {}
+        """What is on its way, oldest first."""
+        self._texts: dict[BundleId, _Texts] = {}
+        self.mirror: Mirror[Ask] = Mirror(self._show)
+        self.served: dict[str, int] = {}
+        """Answers by role."""
+
+    def new_id(self) -> str:
+        """A new prediction id: 32 hex digits that nobody can guess."""
+        if not self._ids:
+            # One call of the system for many.
+            some = os.urandom(16 * _IDS_AT_ONCE).hex()
+            self._ids = [some[at : at + 32] for at in range(0, len(some), 32)]
+        return self._ids.pop()
+
+    def predict(self, data: bytes, key: str | None, done: Done) -> Ask:
+        """Have an image file answered; `done` is called with the ask, now or later."""
+        ask = Ask(data, key, self.new_id(), done)
+        self._open[ask] = None
+        if not self._seated(ask):
+            return ask
+        began = time.perf_counter()
+        spec = ask.seats[0].batcher.spec
+        if spec.height * spec.width <= _LIGHT_PIXELS:
+            pixels = plain_jpeg(data, spec, self._limits)
+            if pixels is not None:
+                self._decoded(ask, pixels, time.perf_counter() - began)
+                return ask
+        if not is_light(data):
+            self._loop.run_in_executor(self._pool, self._pixels, ask).add_done_callback(
+                lambda found: self._decoded(ask, *found.result())
+            )
+        else:
+            self._decoded(ask, *self._pixels(ask))
+        return ask
+
+    def predict_pixels(
+        self, pixels: "NDArray[np.uint8]", data: bytes, key: str | None, done: Done
+    ) -> Ask:
+        """Have pixels `[H, W, C]` answered; `data` is a file that holds just them."""
+        ask = Ask(data, key, self.new_id(), done)
+        self._open[ask] = None
+        if self._seated(ask):
+            ask.pixels = pixels
+            self._submit(ask)
+        return ask
+
+    def _seated(self, ask: Ask) -> bool:
+        ask.seats = self.fleet.seats(ask.key)
+        if ask.seats:
+            return True
+        remedy = "try again in a moment; GET /v1/status tells what is awaited"
+        self._end(ask, unavailable("no model is loaded yet", remedy))
+        return False
+
+    def _end(self, ask: Ask, problem: Problem | None = None) -> None:
+        ask.problem = problem
+        self._open.pop(ask, None)
+        ask.done(ask)
+
+    def expire(self, seconds: float) -> None:
+        """Give up on what was asked so long ago and has no answer."""
+        oldest = time.perf_counter() - seconds
+        for ask in list(self._open):
+            if ask.began > oldest:
+                return
+            ask.at = len(ask.seats)
+            self._end(ask, unavailable(f"there was no answer within {seconds:g} s"))
+
+    @property
+    def waiting(self) -> int:
+        """Images on their way."""
+        return len(self._open)
+
+    def _pixels(self, ask: Ask) -> "tuple[NDArray[np.uint8] | Problem, float]":
+        # The champion's input is what all seats take: a canary is learnt for the same task.
+        spec = ask.seats[0].batcher.spec
+        began = time.perf_counter()
+        try:
+            pixels = to_array(ask.data, spec, self._limits)
+        except NotAnImage as error:
+            remedy = "send a PNG, JPEG, WebP, BMP, GIF or TIFF picture"
+            return Problem(415, str(error), remedy), 0.0
+        except Refused as error:
+            return Problem(422, str(error), "send a whole picture within the limits"), 0.0
+        return pixels, time.perf_counter() - began
+
+    def _decoded(self, ask: Ask, pixels: "NDArray[np.uint8] | Problem", seconds: float) -> None:
+        if ask.problem is not None:
+            return
+        if isinstance(pixels, Problem):
+            self._end(ask, pixels)
+            return
+        self._figures.observe("everloop_decode_seconds", (), (seconds,))
+        ask.pixels = pixels
+        self._submit(ask)
+
+    def _submit(self, ask: Ask) -> None:
+        seat = ask.seat
+        assert ask.pixels is not None  # noqa: S101 - decoded before it is submitted
+        if seat.deadline is not None:
+            ask.timer = self._loop.call_later(seat.deadline, self._overdue, ask, ask.at)
+        seat.batcher.submit(ask.pixels, (ask, ask.at), self)
+
+    def _overdue(self, ask: Ask, at: int) -> None:
+        if ask.at == at and not ask.told:
+            self._missed(ask, f"it did not answer within {ask.seat.deadline:g} s")
+
+    # What the batcher tells.
+
+    def answered(self, asks: Sequence[tuple[Ask, int]], outputs: "Outputs", seconds: float) -> None:
+        """Capture and send the answers of one run."""
+        import numpy as np
+
+        short = asks[0][0].seats[asks[0][1]].bundle[:12]
+        self._figures.observe("everloop_model_seconds", (short,), (seconds,))
+        self._figures.observe("everloop_batch_images", (short,), (len(asks),))
+        fine: list[bool] = np.asarray(np.isfinite(outputs.probabilities).all(axis=1)).tolist()
+        current = [ask.at == at and not ask.told for ask, at in asks]
+        if not all(fine) or not all(current):
+            for (ask, _), is_fine, is_current in zip(asks, fine, current, strict=True):
+                if is_current and not is_fine:
+                    self._missed(ask, _NO_NUMBER)
+            left = [n for n in range(len(asks)) if fine[n] and current[n]]
+            if not left:
+                return
+            asks, outputs = [asks[n] for n in left], outputs.rows(left)
+        self._answer([ask for ask, _ in asks], outputs)
+
+    def failed(self, asks: Sequence[tuple[Ask, int]], error: EverloopError) -> None:
+        """The model failed on these: the next seat's turn."""
+        for ask, at in asks:
+            if ask.at == at and not ask.told:
+                self._missed(ask, str(error))
+
+    def _answer(self, asks: list[Ask], outputs: "Outputs") -> None:
+        bundle = asks[0].seat.bundle
+        texts = self._texts_of(asks[0].seat)
+        now, clock = time.time(), time.perf_counter()
+        best = outputs.probabilities.argmax(axis=1).tolist()
+        numbers = outputs.probabilities.tolist()
+        rows, images, kept, latencies = [], [], [], []
+        for at, (ask, winner, row) in enumerate(zip(asks, best, numbers, strict=True)):
+            seat = ask.seat
+            if ask.timer is not None:
+                ask.timer.cancel()
+            ask.told = texts.answer(ask.prediction, winner, row, seat)
+            ask.row = outputs.probabilities[at]
+            latency = clock - ask.began
+            latencies.append(latency)
+            if self._outbox.wants(int(ask.prediction[:8], 16)):
+                label = texts.classes[winner]
+                rows.append(
+                    Row(ask.prediction, None, seat.role, ask.key, now, latency * 1000,
+                        None, label, row[winner])
+                )  # fmt: skip
+                images.append(ask.data)
+                kept.append(at)
+        self._count(asks, latencies)
+        if len(kept) < len(asks):
+            outputs = outputs.rows(kept)
+        if not rows:
+            self._send(asks)
+            return
+        batch = AnswerBatch(bundle, rows, images, outputs.probabilities, outputs.embeddings)
+        self._outbox.put(batch, lambda: self._send(asks))
+
+    def _count(self, asks: list[Ask], latencies: list[float]) -> None:
+        roles: dict[str, list[float]] = {}
+        for ask, latency in zip(asks, latencies, strict=True):
+            roles.setdefault(ask.seat.role, []).append(latency)
+        short = asks[0].seat.bundle[:12]
+        for role, those in roles.items():
+            self.served[role] = self.served.get(role, 0) + len(those)
+            self._figures.count("everloop_requests", (short, role, "ok"), len(those))
+            self._figures.observe("everloop_request_seconds", (short, role), those)
+
+    def _send(self, asks: list[Ask]) -> None:
+        for ask in asks:
+            if ask.problem is not None:
+                continue
+            # Failures count where another bundle could answer: then it was not the image.
+            self.fleet.answered(ask.seat)
+            for seat, why in ask.failures:
+                self.fleet.missed(seat, why)
+            self._end(ask)
+            if ask.seat.role != "shadow":
+                self._copy(ask)
+
+    def _missed(self, ask: Ask, why: str) -> None:
+        """This seat has no answer: that is captured, and the next one is asked."""
+        seat = ask.seat
+        ask.failures.append((seat, why))
+        row = Row(ask.prediction, None, seat.role, ask.key, time.time(),
+                  (time.perf_counter() - ask.began) * 1000, why)  # fmt: skip
+        self._figures.count("everloop_requests", (seat.bundle[:12], seat.role, "error"))
+        ask.at += 1
+        self._outbox.put(AnswerBatch(seat.bundle, [row], [ask.data]), lambda: self._go_on(ask))
+
+    def _go_on(self, ask: Ask) -> None:
+        if ask.problem is not None:
+            return
+        if ask.at < len(ask.seats):
+            self._submit(ask)
+            return
+        remedy = "tell whoever runs this service"
+        self._end(ask, Problem(500, "the model failed on this image", remedy))
+
+    # Shadows.
+
+    def _copy(self, ask: Ask) -> None:
+        shadow = self.fleet.shadow(ask.key)
+        if shadow is not None:
+            busy = ask.seat.batcher.waiting > 0
+            copy = Ask(ask.data, ask.key, ask.prediction, ask.done)
+            copy.pixels, copy.seats = ask.pixels, (shadow,)
+            self.mirror.offer(copy, busy=busy)
+
+    async def _show(self, copy: Ask) -> None:
+        shown = asyncio.Event()
+        copy.done = lambda _: shown.set()
+        copy.began = time.perf_counter()
+        self._submit(copy)
+        await shown.wait()
+        if copy.problem is not None:
+            for seat, why in copy.failures:
+                self.fleet.missed(seat, why)
+
+    def _texts_of(self, seat: Seat) -> "_Texts":
+        found = self._texts.get(seat.bundle)
+        if found is None:
+            self._texts = {b: t for b, t in self._texts.items() if b in self.fleet.loaded}
+            found = self._texts[seat.bundle] = _Texts(seat)
+        return found
+
+    async def close(self) -> None:
+        """Drop the shadow's queue and the threads."""
+        await self.mirror.close()
+        self._pool.shutdown(wait=False)
+
+
+class _Texts:
+    """The parts of a bundle's answers that are always the same."""
+
+    def __init__(self, seat: Seat) -> None:
+        self.classes = seat.batcher.model.bundle.manifest.classes
+        self._labels = [_encode(name) for name in self.classes]
+        self._bundle = _encode(seat.bundle)
+
+    def answer(self, prediction: str, best: int, row: list[float], seat: Seat) -> bytes:
+        """The answer as JSON."""
+        probabilities = _encode(dict(zip(self.classes, row, strict=True)))
+        variant = b"" if seat.variant is None else b',"variant":' + _encode(seat.variant)
+        return (
+            b'{"prediction_id":"%b","label":%b,"confidence":%b,"probabilities":%b,'
+            b'"bundle":%b,"role":"%b"%b}'
+        ) % (
+            prediction.encode(),
+            self._labels[best],
+            _encode(row[best]),
+            probabilities,
+            self._bundle,
+            seat.role.encode(),
+            variant,
+        )
