@@ -13,6 +13,9 @@ AnnotationId = NewType("AnnotationId", str)
 SnapshotId = NewType("SnapshotId", str)
 """Hex fingerprint of everything a snapshot pins."""
 
+QuarantineId = NewType("QuarantineId", str)
+"""Hex digest of a bad file's source, name, reason and bytes."""
+
 LabelTaskId = NewType("LabelTaskId", str)
 """Hex digest of the round and the sample a label task is about."""
 
@@ -23,6 +26,7 @@ __all__ = [
     "Json",
     "LabelTaskId",
     "PredictionId",
+    "QuarantineId",
     "SampleId",
     "SnapshotId",
 ]

@@ -20,6 +20,11 @@ class Layout:
         return self.root / "data"
 
     @property
+    def cache(self) -> Path:
+        """What can be made again from the data, wherever that lies."""
+        return self.root / "cache"
+
+    @property
     def bundles(self) -> Path:
         """One folder a bundle, named by its id."""
         return self.root / "bundles"

@@ -93,5 +93,5 @@ def test_the_pool_has_each_unlabelled_sample_once(tmp_path: Path) -> None:
     assert len(pool.samples) == len(set(pool.samples)) == 49
     assert sample_id(noise(4)) not in pool.samples
     assert pool.embeddings.shape == (49, 2)
-    sides = store.samples.sides()
-    assert list(pool.sides) == [sides[s][0] for s in pool.samples]
+    places = store.samples.places(pool.samples)
+    assert list(pool.sides) == [places[s].side for s in pool.samples]

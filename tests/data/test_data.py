@@ -12,7 +12,7 @@ from tests.support.pictures import bar, flat, noise
 
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.ingest import IngestReport, ingest, scan
-from everloop.data.samples import NewSample, Samples
+from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import take
@@ -85,7 +85,7 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
     (folder / "upright" / ("\udcff\n\x1b[31m.png")).write_bytes(b"x")
     report = _ingest(store, folder)
     assert report.added == 4
-    reasons = {row["name"]: row["reason"] for row in store.quarantine.rows()}
+    reasons = {each.name: each.text for each in store.quarantine.standing()}
     assert len(reasons) == 6
     assert "'sideways' is no class of the task" in reasons["sideways/1.png"]
     assert "not one of the formats" in reasons["upright/text.png"]
@@ -98,7 +98,7 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
     ):
         path.unlink()
     _ingest(store, folder)
-    assert store.quarantine.rows() == []
+    assert store.quarantine.standing() == ()
     assert store.samples.count() == 4
 
 
@@ -116,15 +116,15 @@ def test_a_listing_changes_exactly_when_the_folder_does(tmp_path: Path) -> None:
 def test_a_sample_never_changes_side(store: DataStore) -> None:
     pictures = [NewSample(noise(n), "", "s", "s") for n in range(60)]
     store.samples.add(pictures, at(0), split=SplitRule(0.3))
-    before = {name: side for name, (side, _) in store.samples.sides().items()}
+    before = {name: placed.side for name, placed in store.samples.all()}
     assert 5 < list(before.values()).count("holdout") < 35
     store.samples.add(pictures, at(1), split=SplitRule(0.9))
-    assert {name: side for name, (side, _) in store.samples.sides().items()} == before
+    assert {name: placed.side for name, placed in store.samples.all()} == before
 
 
 def _append(arguments: tuple[str, int]) -> int:
     folder, process = arguments
-    samples = Samples(Path(folder))
+    samples = DataStore(Path(folder)).samples
     for step in range(4):
         batch = [NewSample(noise(process * 1000 + step * 10 + n), "", "s", "s") for n in range(5)]
         samples.add([*batch, NewSample(flat(1), "", "s", "s")], at(0), split=SplitRule(0.2))
@@ -134,14 +134,14 @@ def _append(arguments: tuple[str, int]) -> int:
 def test_processes_that_add_at_once_lose_nothing(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         pool.map(_append, [(str(tmp_path), process) for process in range(3)])
-    samples = Samples(tmp_path)
+    samples = DataStore(tmp_path).samples
     wanted = [
         sample_id(noise(p * 1000 + s * 10 + n))
         for p in range(3)
         for s in range(4)
         for n in range(5)
     ]
-    assert set(samples.sides()) == {*wanted, sample_id(flat(1))}
+    assert {name for name, _ in samples.all()} == {*wanted, sample_id(flat(1))}
     assert [sample_id(data) for data in samples.read(wanted)] == wanted
 
 
@@ -236,4 +236,4 @@ def test_however_it_is_cut_into_batches_a_source_is_the_same(numbers: set[int]) 
         for chunk in (sorted(numbers)[::2], sorted(numbers)):
             batch = (NewSample(noise(n), "", "s", "s") for n in chunk)
             store.samples.add(batch, at(0), split=SplitRule(0.2))
-        assert set(store.samples.sides()) == {sample_id(noise(n)) for n in numbers}
+        assert {name for name, _ in store.samples.all()} == {sample_id(noise(n)) for n in numbers}

@@ -13,7 +13,7 @@ import pytest
 from tests.support.clock import at
 from tests.support.pictures import bar, noise
 
-from everloop.data.samples import NewSample, Samples
+from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop_runtime.ids import sample_id
@@ -60,7 +60,7 @@ _SPLIT = SplitRule(0.2)
 
 def _add(arguments: tuple[Path, int]) -> None:
     folder, first = arguments
-    Samples(folder).add(
+    DataStore(folder).samples.add(
         (NewSample(noise(first + n), "", "s", "s", group=f"g{first}") for n in range(5)),
         at(0),
         split=_SPLIT,
@@ -70,5 +70,5 @@ def _add(arguments: tuple[Path, int]) -> None:
 def test_two_processes_may_widen_an_old_store_at_once(folder: Path) -> None:
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         list(pool.map(_add, [(folder, 100), (folder, 200)]))
-    groups = Samples(folder).facts().column("group").to_pylist()
+    groups = DataStore(folder).samples.facts().column("group").to_pylist()
     assert (groups.count(None), groups.count("g100"), groups.count("g200")) == (12, 5, 5)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from tests.support.clock import at
 from tests.support.pictures import noise
 
-from everloop.data.samples import NewSample, Samples
+from everloop.data.samples import NewSample
 from everloop.data.splits import SplitBy, SplitRule, side_of
+from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
 from everloop.policy_file import parse_policy
@@ -46,9 +47,9 @@ def test_time_divides_at_its_moment_and_content_decides_where_no_time_is_known()
 def test_a_group_stays_together_though_the_share_grows(tmp_path: Path) -> None:
     first = [NewSample(noise(n), "", "s", "s", group=f"g{n % 20}") for n in range(60)]
     later = [NewSample(noise(n), "", "s", "s", group=f"g{n % 20}") for n in range(60, 120)]
-    Samples(tmp_path).add(first, at(0), split=SplitRule(0.3))
-    Samples(tmp_path).add(later, at(1), split=SplitRule(0.9))
-    rows = Samples(tmp_path).facts().select(["group", "side"]).to_pylist()
+    DataStore(tmp_path).samples.add(first, at(0), split=SplitRule(0.3))
+    DataStore(tmp_path).samples.add(later, at(1), split=SplitRule(0.9))
+    rows = DataStore(tmp_path).samples.facts().select(["group", "side"]).to_pylist()
     sides = {name: {row["side"] for row in rows if row["group"] == name} for name in ("g1", "g2")}
     assert len({(row["group"], row["side"]) for row in rows}) == 20
     assert all(len(found) == 1 for found in sides.values())

@@ -133,7 +133,7 @@ def open_image(data: bytes, limits: ImageLimits) -> "Image.Image":
 
     Raises as `inspect` does.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     if len(data) > limits.max_bytes:
         raise Refused(f"the image has {len(data)} bytes; at most {limits.max_bytes} are taken")
@@ -141,6 +141,8 @@ def open_image(data: bytes, limits: ImageLimits) -> "Image.Image":
     Image.MAX_IMAGE_PIXELS = None
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise NotAnImage(f"not one of the formats {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise NotAnImage(f"not one of the formats {', '.join(FORMATS)}: {error}") from error
     pixels = image.width * image.height

@@ -18,7 +18,7 @@ _FROM_ENVIRONMENT = {
 
 def open_data(layout: Layout, storage: StoragePolicy) -> DataStore:
     """The data of the project at `layout`; see `data_location`."""
-    return DataStore(data_location(layout, storage))
+    return DataStore(data_location(layout, storage), layout.cache)
 
 
 def data_location(layout: Layout, storage: StoragePolicy) -> Location:

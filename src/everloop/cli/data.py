@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from everloop.cli.common import by_option, common_options, emit, show, table, working
+from everloop.cli.data_quarantine import quarantine
 from everloop.cli.program import Program
 from everloop.errors import Refused
 from everloop.ids import Json
@@ -13,6 +14,9 @@ from everloop.ids import Json
 @click.group("data")
 def command() -> None:
     """Import data; list, show and compare snapshots."""
+
+
+command.add_command(quarantine)
 
 
 @command.command("import")

@@ -1,18 +1,17 @@
 """Annotations: what people, imports and models said of samples; a history that only grows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
-from everloop.data.location import Place
-from everloop.data.tables import LanceTable
+from everloop.data.catalogue.questions import Catalogue
+from everloop.data.schemas import Tables
+from everloop.data.tables import text
 from everloop.ids import AnnotationId, SampleId
 from everloop_runtime.ids import digest_json
 
 Kind: TypeAlias = Literal["person", "import", "model"]
-_COLUMNS = ["id", "sample", "label", "by", "kind", "confidence", "at", "origin"]
-_RANK = {"model": 0, "import": 1, "person": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,79 +37,61 @@ def annotation_id(sample: SampleId, label: str, by: str, origin: str) -> Annotat
 class Annotations:
     """Append-only; the current label of a sample is derived from its history."""
 
-    def __init__(self, place: Place) -> None:
-        import pyarrow as pa
-
-        self._table = LanceTable(
-            place / "annotations.lance",
-            pa.schema(
-                [
-                    *(pa.field(name, pa.string()) for name in _COLUMNS[:5]),
-                    pa.field("confidence", pa.float32()),
-                    pa.field("at", pa.timestamp("us", tz="UTC")),
-                    pa.field("origin", pa.string()),
-                ]
-            ),
-        )
-        self._seen: dict[AnnotationId, Annotation] = {}
-        self._standing: dict[SampleId, Annotation] = {}
-        self._seen_rows = 0
+    def __init__(self, tables: Tables, catalogue: Catalogue) -> None:
+        self._table = tables.annotations
+        self._catalogue = catalogue
 
     def append(self, annotations: Sequence[Annotation]) -> int:
         """Add those that are not there yet and return how many that were."""
-        import pyarrow as pa
-
-        known = self.history()
-        new = {a.id: a for a in annotations if a.id not in known}
+        unsaid = self._catalogue.unsaid([(a.id, a.sample) for a in annotations])
+        new = list({a.id: a for a in annotations if a.id in unsaid}.values())
         if not new:
             return 0
-        self._table.append(
-            pa.table(
-                {
-                    **{
-                        name: pa.array([getattr(a, name) for a in new.values()], pa.string())
-                        for name in _COLUMNS[:5]
-                    },
-                    "confidence": pa.array([a.confidence for a in new.values()], pa.float32()),
-                    "at": pa.array([a.at for a in new.values()], pa.timestamp("us", tz="UTC")),
-                    "origin": pa.array([a.origin for a in new.values()], pa.string()),
-                }
-            )
-        )
+        columns = {name: [getattr(a, name) for a in new] for name in self._table.columns}
+        self._table.append(self._table.table(columns))
         return len(new)
 
     @property
     def version(self) -> str:
-        """Changes exactly when an annotation is added."""
+        """Changes when an annotation is added."""
         return str(self._table.version())
 
-    def history(self) -> Mapping[AnnotationId, Annotation]:
-        """Every annotation, in the order they were added; only new rows are read again."""
-        total = self._table.count()
-        if total > self._seen_rows:
-            rows = self._table.window(_COLUMNS, "id IS NOT NULL", self._seen_rows, total)
-            for row in rows.to_pylist():
-                self._see(Annotation(**row))
-            self._seen_rows = total
-        return self._seen
+    def history(self, sample: SampleId | None = None) -> Sequence[Annotation]:
+        """Every annotation, or those of one sample, in the order they were added."""
+        where = None if sample is None else f"sample = {text(sample)}"
+        rows = self._table.rows(self._table.columns, where).to_pylist()
+        return list({row["id"]: Annotation(**row) for row in reversed(rows)}.values())[::-1]
 
-    def _see(self, annotation: Annotation) -> None:
-        if self._seen.setdefault(annotation.id, annotation) is not annotation:
-            return
-        if annotation.kind == "model":
-            return
-        other = self._standing.get(annotation.sample)
-        if other is None or _weight(annotation) >= _weight(other):
-            self._standing[annotation.sample] = annotation
-
-    def current(self) -> Mapping[SampleId, Annotation]:
-        """The standing label of each sample: a person's before an import's, then the latest.
+    def standing(self, samples: Sequence[SampleId]) -> dict[SampleId, Annotation]:
+        """The standing labels of some samples: a person's before an import's, then the latest.
 
         What a model said is history only: it never becomes a label by itself.
         """
-        self.history()
-        return self._standing
+        return {
+            sample: Annotation(row[0], sample, row[1], row[2], cast("Kind", row[3]), *row[4:])
+            for sample, row in self._catalogue.standing(samples).items()
+        }
+
+    def current(self) -> "Standing":
+        """The standing label of each sample, looked up when it is asked for."""
+        return Standing(self, self._catalogue)
 
 
-def _weight(annotation: Annotation) -> tuple[int, datetime]:
-    return _RANK[annotation.kind], annotation.at
+class Standing(Mapping[SampleId, Annotation]):
+    """Standing labels by sample. To look many up, `Annotations.standing` is faster."""
+
+    def __init__(self, annotations: Annotations, catalogue: Catalogue) -> None:
+        self._annotations = annotations
+        self._catalogue = catalogue
+
+    def __getitem__(self, sample: SampleId) -> Annotation:
+        return self._annotations.standing([sample])[sample]
+
+    def __iter__(self) -> Iterator[SampleId]:
+        after = 0
+        while part := self._catalogue.labelled(after):
+            after = part[-1][0]
+            yield from (sample for _, sample in part)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -23,7 +23,7 @@ Reason: TypeAlias = Literal[
 ]
 """Why a file is set aside. `poison` ends the process that decodes it, at every try."""
 
-FORCEABLE: frozenset[Reason] = frozenset({"too-many-frames", "too-many-pixels", "bad-label"})
+FORCEABLE: frozenset[Reason] = frozenset({"too-many-frames", "bad-label", "contradiction"})
 """Reasons that a person may overrule, since the picture itself can be decoded."""
 
 

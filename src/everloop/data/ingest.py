@@ -9,7 +9,9 @@ from pathlib import Path
 
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.decoding import Decoders
+from everloop.data.examinations import ExaminationLog
 from everloop.data.examined import Bad, DecodingLimits, Examined
+from everloop.data.quarantine import BadFile
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
@@ -99,8 +101,11 @@ def ingest(
     """
     if not folder.is_dir():
         raise Refused(f"{folder} is not a folder")
-    intake = _Intake(source, frozenset(classes), limits)
-    with Decoders[FoundFile](DecodingLimits(limits)) as decoders:
+    with (
+        Decoders[FoundFile](DecodingLimits(limits)) as decoders,
+        ExaminationLog(store.examinations) as log,
+    ):
+        intake = _Intake(source, frozenset(classes), limits, log)
         samples = intake.samples(scan(folder), decoders)
         added = store.samples.add(samples, now, split=split)
     annotations = [
@@ -118,7 +123,8 @@ def ingest(
     ]
     labelled = store.annotations.append(annotations)
     store.quarantine.record(source, intake.bad, now)
-    return IngestReport(len(added), intake.good - len(added), labelled, tuple(intake.bad))
+    bad = tuple((each.name, each.text) for each in intake.bad)
+    return IngestReport(len(added), intake.good - len(added), labelled, bad)
 
 
 @dataclass(slots=True)
@@ -126,44 +132,52 @@ class _Intake:
     source: str
     classes: frozenset[str]
     limits: ImageLimits
+    log: ExaminationLog
     labels: dict[SampleId, str] = field(default_factory=dict)
-    bad: list[tuple[str, str]] = field(default_factory=list)
+    bad: list[BadFile] = field(default_factory=list)
     good: int = 0
 
     def samples(self, listing: Listing, decoders: Decoders[FoundFile]) -> Iterator[NewSample]:
         for found, data, told in decoders.examine(self._read(listing)):
+            where = str(found.path)
             if isinstance(told, Bad):
-                self.bad.append((found.name, told.text))
+                self.bad.append(BadFile(found.name, told.reason, told.text, where, data))
                 continue
             try:
                 sample = self._accept(found, data, told)
             except Refused as error:
-                self.bad.append((found.name, str(error)))
+                self.bad.append(BadFile(found.name, "contradiction", str(error), where, data))
                 continue
             self.good += 1
             yield sample
 
     def _read(self, listing: Listing) -> Iterator[tuple[FoundFile, bytes]]:
         for found in listing.files:
+            where = str(found.path)
             try:
-                yield found, self._bytes_of(found)
-            except (Refused, OSError) as error:
-                self.bad.append((found.name, str(error)))
-
-    def _bytes_of(self, found: FoundFile) -> bytes:
-        if found.label is not None and found.label not in self.classes:
-            raise Refused(
-                f"its folder {found.label!r} is no class of the task; "
-                f"the classes are {', '.join(sorted(self.classes))}"
-            )
-        size = found.path.stat().st_size
-        if size > self.limits.max_bytes:
-            raise Refused(f"it has {size} bytes; at most {self.limits.max_bytes} are taken")
-        return found.path.read_bytes()
+                size = found.path.stat().st_size
+                if size > self.limits.max_bytes:
+                    told = f"it has {size} bytes; at most {self.limits.max_bytes} are taken"
+                    self.bad.append(BadFile(found.name, "too-many-bytes", told, where))
+                    continue
+                data = found.path.read_bytes()
+            except OSError as error:
+                self.bad.append(BadFile(found.name, "unreadable", str(error), where))
+                continue
+            if found.label is not None and found.label not in self.classes:
+                told = (
+                    f"its folder {found.label!r} is no class of the task; "
+                    f"the classes are {', '.join(sorted(self.classes))}"
+                )
+                self.bad.append(BadFile(found.name, "bad-label", told, where, data))
+                continue
+            yield found, data
 
     def _accept(self, found: FoundFile, data: bytes, told: Examined) -> NewSample:
+        sample = sample_id(data)
         if found.label is not None:
-            self._label(sample_id(data), found.label)
+            self._label(sample, found.label)
+        self.log.add(sample, told)
         name = json.dumps(found.name)[1:-1]
         return NewSample(
             data, name, self.source, Path(self.source).name, told.format, told.width, told.height

@@ -28,16 +28,16 @@ def unlabelled(store: DataStore, bundle: BundleId, *, start: int, most: int) -> 
     """Unlabelled samples among a bundle's answers from index `start` on, each once."""
     total = store.predictions.count(bundle)
     window = store.predictions.window(bundle, max(start, total - most), most)
-    labelled = store.annotations.current().keys()
+    labelled = store.annotations.standing(list(dict.fromkeys(window.samples)))
     first: dict[SampleId, int] = {}
     for row, sample in enumerate(window.samples):
         if sample not in labelled:
             first.setdefault(sample, row)
     rows = list(first.values())
-    sides = store.samples.sides()
+    places = store.samples.places(list(first))
     return Pool(
         tuple(first),
-        tuple("holdout" if sides[sample][0] == "holdout" else "train" for sample in first),
+        tuple(places[sample].side for sample in first),
         window.probabilities[rows],
         window.embeddings[rows],
     )

@@ -1,45 +1,261 @@
-"""Files that could not be taken in, each with its reason."""
+"""Files that could not be taken in: why, where they are, and their bytes to look at.
+
+A history that only grows: a file is set aside, and later mended, forced or gone. What stands now
+is derived from it.
+"""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Literal, TypeAlias
 
 from everloop.data.blobs import open_blobs
+from everloop.data.examined import FORCEABLE, Reason
 from everloop.data.location import Place
-from everloop.ids import Json
-from everloop_runtime.ids import canonical_json, digest_json
+from everloop.data.tables import LanceTable, text
+from everloop.errors import Refused
+from everloop.ids import QuarantineId, SampleId
+from everloop_runtime.ids import digest_json, sample_id
+
+Event: TypeAlias = Literal["bad", "mended", "forced", "gone"]
+
+KEPT_FILE = 20_000_000
+"""A bad file of more bytes is not kept here; its source has it."""
+KEPT_TOTAL = 1_000_000_000
+"""Nor is any once so many bytes of bad files are kept."""
+_TEXT = ("id", "event", "source", "name", "reason", "text", "where", "digest", "by", "sample")
+
+
+@dataclass(frozen=True, slots=True)
+class BadFile:
+    """A file that is not taken in."""
+
+    name: str
+    """What its source calls it."""
+    reason: Reason
+    text: str
+    """The reason in words, with the figures."""
+    where: str = ""
+    """Where its bytes can be found; empty: in the source, under its name."""
+    data: bytes | None = None
+    """Its bytes, where they could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A bad file that stands: neither mended, forced nor gone."""
+
+    id: QuarantineId
+    source: str
+    name: str
+    reason: Reason
+    text: str
+    where: str
+    digest: str
+    """SHA-256 of its bytes; empty when they could not be read."""
+    size: int
+    at: datetime
+
+    @property
+    def can_be_forced(self) -> bool:
+        """Whether a person may overrule the reason: the picture itself can be decoded."""
+        return self.reason in FORCEABLE
 
 
 class Quarantine:
-    """One file a source, the newest: what is mended leaves it."""
+    """Events in one dataset, the bytes of bad files in another."""
 
     def __init__(self, place: Place) -> None:
-        self._blobs = open_blobs(place / "quarantine")
+        import pyarrow as pa
 
-    def record(self, source: str, bad: Sequence[tuple[str, str]], now: datetime) -> None:
-        """Say which files of a source are bad now."""
-        folder = digest_json(source)[:32]
-        older = sorted(blob.key for blob in self._blobs.list(folder))
-        if not bad and not older:
+        self._event_schema = pa.schema(
+            [
+                *(pa.field(name, pa.string()) for name in _TEXT),
+                pa.field("size", pa.int64()),
+                pa.field("at", pa.timestamp("us", tz="UTC")),
+            ]
+        )
+        self._byte_schema = pa.schema(
+            [
+                pa.field("digest", pa.string()),
+                pa.field("size", pa.int64()),
+                pa.field("data", pa.large_binary()),
+            ]
+        )
+        self._events = LanceTable(place / "quarantine.lance", self._event_schema)
+        self._bytes = LanceTable(place / "quarantine_bytes.lance", self._byte_schema)
+        self._standing: dict[QuarantineId, Quarantined] | None = None
+        self._settled: set[QuarantineId] = set()
+        self._read_to = 0
+        self._old = open_blobs(place / "quarantine")
+
+    def record(
+        self,
+        source: str,
+        bad: Iterable[BadFile],
+        now: datetime,
+        *,
+        looked_at: Collection[str] | None = None,
+    ) -> int:
+        """Set files aside and return how many were not known to be bad.
+
+        What stood before of this source, was looked at again and is not bad any more is gone.
+        `looked_at`: the names that were; None when it was the whole source.
+        """
+        standing = {each.id: each for each in self.standing() if each.source == source}
+        found = {_id(source, each): each for each in bad}
+        # What a person had taken in after all is not set aside again.
+        settled = standing.keys() | self._settled
+        new = {name: each for name, each in found.items() if name not in settled}
+        gone = [
+            each
+            for each in standing.values()
+            if each.id not in found and (looked_at is None or each.name in looked_at)
+        ]
+        self._keep(new.values())
+        rows = [_row("bad", source, name, each, now) for name, each in new.items()]
+        self._append([*rows, *(_ended(each, "gone", "", None, now) for each in gone)])
+        return len(new)
+
+    def close(
+        self,
+        file: Quarantined,
+        event: Literal["mended", "forced"],
+        *,
+        by: str,
+        sample: SampleId,
+        now: datetime,
+    ) -> None:
+        """Say that a person had a file taken in after all, as `sample`."""
+        self._append([_ended(file, event, by, sample, now)])
+
+    def _keep(self, files: Iterable[BadFile]) -> None:
+        import pyarrow as pa
+
+        with_bytes = {sample_id(each.data): each.data for each in files if each.data}
+        kept = self._bytes.rows(["digest", "size"])
+        known = set(kept.column("digest").to_pylist())
+        room = KEPT_TOTAL - sum(kept.column("size").to_pylist())
+        rows = []
+        for digest, data in with_bytes.items():
+            if digest not in known and len(data) <= min(KEPT_FILE, room):
+                room -= len(data)
+                rows.append({"digest": digest, "size": len(data), "data": data})
+        if rows:
+            self._bytes.append(pa.Table.from_pylist(rows, self._byte_schema))
+
+    def _append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        import pyarrow as pa
+
+        if rows:
+            self._events.append(pa.Table.from_pylist(list(rows), self._event_schema))
+
+    def standing(self) -> Sequence[Quarantined]:
+        """What is set aside now, oldest first; only new events are read."""
+        if self._standing is None:
+            self._standing = {each.id: each for each in self._written_before()}
+        total = self._events.count()
+        if total > self._read_to:
+            columns = [*_TEXT, "size", "at"]
+            rows = self._events.window(columns, "id IS NOT NULL", self._read_to, total)
+            for row in rows.to_pylist():
+                self._see(self._standing, row)
+            self._read_to = total
+        return tuple(self._standing.values())
+
+    def _written_before(self) -> Iterator[Quarantined]:
+        """What stores of version 0.1 kept: one JSON file a source, without codes or bytes."""
+        for blob in self._old.list():
+            told = json.loads(self._old.get(blob.key) or b"{}")
+            for row in told.get("files", ()):
+                source, name = told["source"], row["name"]
+                yield Quarantined(
+                    QuarantineId(digest_json([source, name, row["reason"]])),
+                    source, name, "broken", row["reason"], f"{source.rstrip('/')}/{name}", "", 0,
+                    datetime.fromisoformat(told["at"]),
+                )  # fmt: skip
+
+    def _see(self, standing: dict[QuarantineId, Quarantined], row: Mapping[str, Any]) -> None:
+        name = QuarantineId(row["id"])
+        if row["event"] == "bad":
+            told = {key: row[key] for key in row if key not in {"event", "by", "sample"}}
+            standing.setdefault(name, Quarantined(**told))
             return
-        rows: list[Json] = [{"name": ascii(name)[1:-1], "reason": reason} for name, reason in bad]
-        told = canonical_json({"source": source, "at": now.isoformat(), "files": rows})
-        # A file of its own for each ingest, since storages only promise that a new one is whole.
-        number = int(older[-1].partition("/")[2][:8]) + 1 if older else 1
-        self._blobs.put(f"{folder}/{number:08d}-{digest_json(rows)[:16]}.json", told)
-        self._blobs.delete([*older, f"{folder}.json"])
+        standing.pop(name, None)
+        if row["event"] != "gone":
+            self._settled.add(name)
 
-    def rows(self) -> list[dict[str, str]]:
-        """`source`, `name` and `reason` of each bad file."""
-        newest: dict[str, str] = {}
-        for blob in self._blobs.list():
-            # A store of version 0.1 has one file a source, in no folder.
-            source = blob.key.partition("/")[0].removesuffix(".json")
-            newest[source] = max(newest.get(source, ""), blob.key)
-        found = []
-        for key in sorted(newest.values()):
-            data = self._blobs.get(key)
-            if data is not None:
-                told = json.loads(data)
-                found += [{"source": told["source"], **row} for row in told["files"]]
-        return found
+    def find(self, prefix: str) -> Quarantined:
+        """The one standing file whose id begins with `prefix`; `Refused` otherwise."""
+        found = [each for each in self.standing() if each.id.startswith(prefix)]
+        if len(found) != 1:
+            told = f"{len(found)} quarantined files begin with {prefix!r}"
+            raise Refused(f"{told}; everloop data quarantine list shows them")
+        return found[0]
+
+    def bytes_of(self, file: Quarantined) -> bytes | None:
+        """The kept bytes of a file; None when they were too many or never read."""
+        rows = self._bytes.rows(["data"], f"digest = {text(file.digest)}")
+        return bytes(rows.column("data")[0].as_py()) if rows.num_rows else None
+
+    def counts(self) -> Mapping[str, int]:
+        """How many files stand, by reason, most first."""
+        return dict(Counter(each.reason for each in self.standing()).most_common())
+
+    def history(self, name: QuarantineId) -> Sequence[Mapping[str, Any]]:
+        """All events of one file, in order."""
+        columns = ["event", "reason", "text", "by", "sample", "at"]
+        told: Sequence[Mapping[str, Any]] = self._events.rows(
+            columns, f"id = {text(name)}"
+        ).to_pylist()
+        return told
+
+
+def shown(name: str) -> str:
+    """A file's name with whatever is not plain text escaped, as it is stored."""
+    return json.dumps(name)[1:-1]
+
+
+def _id(source: str, bad: BadFile) -> QuarantineId:
+    digest = sample_id(bad.data) if bad.data else ""
+    return QuarantineId(digest_json([source, shown(bad.name), bad.reason, digest]))
+
+
+def _row(
+    event: Event, source: str, name: QuarantineId, bad: BadFile, now: datetime
+) -> Mapping[str, Any]:
+    return {
+        "id": name,
+        "event": event,
+        "source": source,
+        "name": shown(bad.name),
+        "reason": bad.reason,
+        "text": ascii(bad.text)[1:-1],
+        "where": shown(bad.where or f"{source.rstrip('/')}/{bad.name}"),
+        "digest": sample_id(bad.data) if bad.data else "",
+        "by": "",
+        "sample": "",
+        "size": len(bad.data) if bad.data is not None else 0,
+        "at": now,
+    }
+
+
+def _ended(
+    file: Quarantined, event: Event, by: str, sample: SampleId | None, now: datetime
+) -> Mapping[str, Any]:
+    return {
+        "id": file.id,
+        "event": event,
+        "source": file.source,
+        "name": file.name,
+        "reason": file.reason,
+        "text": "",
+        "where": file.where,
+        "digest": file.digest,
+        "by": by,
+        "sample": sample or "",
+        "size": file.size,
+        "at": now,
+    }

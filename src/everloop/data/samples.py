@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from everloop.data.location import Place
+from everloop.data.catalogue.questions import Catalogue, Placed
+from everloop.data.schemas import Tables
 from everloop.data.splits import Side, SplitRule
-from everloop.data.tables import LanceTable
-from everloop.errors import Refused
+from everloop.errors import Conflict, Refused
 from everloop.ids import SampleId
 from everloop_runtime.ids import canonical_json, sample_id
 
@@ -51,39 +51,10 @@ class Samples:
     no fact names; the next attempt finds them and adds the fact only.
     """
 
-    def __init__(self, place: Place) -> None:
-        import pyarrow as pa
-
-        self._bytes = LanceTable(
-            place / "bytes.lance",
-            pa.schema([pa.field("id", pa.string()), pa.field("data", pa.large_binary())]),
-        )
-        self._facts = LanceTable(
-            place / "facts.lance",
-            pa.schema(
-                [
-                    pa.field("id", pa.string()),
-                    pa.field("side", pa.string()),
-                    pa.field("origin", pa.string()),
-                    pa.field("source", pa.string()),
-                    pa.field("name", pa.string()),
-                    pa.field("format", pa.string()),
-                    pa.field("width", pa.int32()),
-                    pa.field("height", pa.int32()),
-                    pa.field("added_at", pa.timestamp("us", tz="UTC")),
-                    pa.field("group", pa.string()),
-                    pa.field("subject", pa.string()),
-                    pa.field("taken_at", pa.timestamp("us", tz="UTC")),
-                    pa.field("given_side", pa.string()),
-                    pa.field("meta", pa.string()),
-                ]
-            ),
-        )
-        self._positions: dict[str, int] = {}
-        self._positions_at = 0
-        self._known: dict[str, tuple[str, str]] = {}
-        self._groups: dict[str, Side] = {}
-        self._known_at = 0
+    def __init__(self, tables: Tables, catalogue: Catalogue) -> None:
+        self._bytes = tables.bytes
+        self._facts = tables.facts
+        self._catalogue = catalogue
 
     def add(
         self, samples: Iterable[NewSample], now: datetime, *, split: SplitRule
@@ -95,135 +66,91 @@ class Samples:
         """
         added: list[SampleId] = []
         for batch in _batches(samples):
-            new = {sample_id(sample.data): sample for sample in batch}
-            known = self._sides().keys()
-            new = {name: sample for name, sample in new.items() if name not in known}
+            brought = {sample_id(sample.data): sample for sample in batch}
+            known = self._catalogue.placed(list(brought))
+            new = {name: sample for name, sample in brought.items() if name not in known}
             if new:
                 self._add_bytes(new)
                 self._add_facts(new, now, split)
-                added += [SampleId(name) for name in new]
+                added += new
         return tuple(added)
 
     def _add_bytes(self, new: Mapping[SampleId, NewSample]) -> None:
-        import pyarrow as pa
-
-        stored = self._stored()
+        stored = self._catalogue.rows_of_bytes(list(new))
         rows = {name: sample.data for name, sample in new.items() if name not in stored}
         if rows:
-            self._bytes.append(
-                pa.table(
-                    {
-                        "id": pa.array(list(rows), pa.string()),
-                        "data": pa.array(list(rows.values()), pa.large_binary()),
-                    }
-                )
-            )
+            table = self._bytes.table({"id": list(rows), "data": list(rows.values())})
+            self._bytes.append(table)
 
     def _add_facts(
         self, new: Mapping[SampleId, NewSample], now: datetime, split: SplitRule
     ) -> None:
-        import pyarrow as pa
-
         values = list(new.values())
-        sides = self._decide(new, split)
-        self._facts.append(
-            pa.table(
-                {
-                    "id": pa.array(list(new), pa.string()),
-                    "side": pa.array(sides, pa.string()),
-                    "origin": pa.array([s.origin for s in values], pa.string()),
-                    "source": pa.array([s.source for s in values], pa.string()),
-                    "name": pa.array([s.name for s in values], pa.string()),
-                    "format": pa.array([s.format for s in values], pa.string()),
-                    "width": pa.array([s.width for s in values], pa.int32()),
-                    "height": pa.array([s.height for s in values], pa.int32()),
-                    "added_at": pa.array([now] * len(values), pa.timestamp("us", tz="UTC")),
-                    "group": pa.array([s.group for s in values], pa.string()),
-                    "subject": pa.array([s.subject for s in values], pa.string()),
-                    "taken_at": pa.array(
-                        [s.taken_at for s in values], pa.timestamp("us", tz="UTC")
-                    ),
-                    "given_side": pa.array([s.given_side for s in values], pa.string()),
-                    "meta": pa.array([_meta(s.meta) for s in values], pa.string()),
-                }
-            )
-        )
+        plain = ("origin", "source", "name", "format", "width", "height", "group", "subject",
+                 "taken_at", "given_side")  # fmt: skip
+        columns: dict[str, list[Any]] = {
+            name: [getattr(sample, name) for sample in values] for name in plain
+        }
+        columns["id"] = list(new)
+        columns["side"] = self._decide(new, split)
+        columns["added_at"] = [now] * len(values)
+        columns["meta"] = [_meta(sample.meta) for sample in values]
+        self._facts.append(self._facts.table(columns))
 
     def _decide(self, new: Mapping[SampleId, NewSample], split: SplitRule) -> list[Side]:
+        groups = {sample.group for sample in new.values() if sample.group is not None}
+        taken = self._catalogue.group_sides(sorted(groups))
         sides = []
         for name, sample in new.items():
-            group = sample.group
             side = split.side(
                 name,
                 given=sample.given_side,
-                group=group,
-                group_side=None if group is None else self._groups.get(group),
+                group=sample.group,
+                group_side=taken.get(sample.group or ""),
                 taken_at=sample.taken_at,
             )
-            if group is not None:
-                self._groups.setdefault(group, side)
+            if sample.group is not None:
+                taken.setdefault(sample.group, side)
             sides.append(side)
         return sides
 
     def read(self, ids: Sequence[SampleId]) -> list[bytes]:
         """The original bytes of samples, in the order asked for; `Refused` for unknown ones."""
-        stored = self._stored()
-        missing = [name for name in ids if name not in stored]
+        try:
+            return self._read(ids)
+        except Conflict:
+            # Compacted between the look-up and the reading.
+            return self._read(ids)
+
+    def _read(self, ids: Sequence[SampleId]) -> list[bytes]:
+        places = self._catalogue.rows_of_bytes(ids)
+        missing = [name for name in ids if name not in places]
         if missing:
             raise Refused(f"{len(missing)} samples are not in the store, {missing[0]} among them")
-        rows = self._bytes.take([stored[name] for name in ids], ["data"])
-        return [bytes(value) for value in rows.column("data").to_pylist()]
+        found: list[bytes] = (
+            self._bytes.take_rows([places[name] for name in ids], ["data"])
+            .column("data")
+            .to_pylist()
+        )
+        if len(found) != len(ids):
+            raise Conflict("samples were removed from the store meanwhile; look again")
+        return found
 
-    def sides(self) -> Mapping[str, tuple[str, str]]:
-        """`(side, origin)` of every sample by its id; the first fact of a sample stands."""
-        return self._sides()
+    def places(self, ids: Sequence[SampleId]) -> Mapping[SampleId, Placed]:
+        """Side, origin, group and subject of samples; unknown ones are left out."""
+        return self._catalogue.placed(ids)
+
+    def all(self) -> Iterator[tuple[SampleId, Placed]]:
+        """Every sample with its side, origin, group and subject. Costs the whole."""
+        return self._catalogue.samples()
 
     def facts(self) -> "pa.Table":
         """All that is known of all samples, one row each, in the order they came."""
-        columns = [
-            "id",
-            "side",
-            "origin",
-            "source",
-            "name",
-            "format",
-            "width",
-            "height",
-            "added_at",
-            "group",
-            "subject",
-            "taken_at",
-            "given_side",
-            "meta",
-        ]
-        return self._facts.rows(columns)
+        return self._facts.rows(self._facts.columns)
 
     def count(self) -> int:
         """How many samples there are."""
-        return len(self._sides())
-
-    def _stored(self) -> dict[str, int]:
-        """Row of each sample's bytes; only rows that came since the last call are read."""
-        total = self._bytes.count()
-        if total > self._positions_at:
-            rows = self._bytes.window(["id"], "id IS NOT NULL", self._positions_at, total)
-            for offset, name in enumerate(rows.column("id").to_pylist()):
-                self._positions.setdefault(name, self._positions_at + offset)
-            self._positions_at = total
-        return self._positions
-
-    def _sides(self) -> dict[str, tuple[str, str]]:
-        total = self._facts.count()
-        if total > self._known_at:
-            columns = ["id", "side", "origin", "group"]
-            rows = self._facts.window(columns, "id IS NOT NULL", self._known_at, total)
-            values = (rows.column(name).to_pylist() for name in columns)
-            for name, side, origin, group in zip(*values, strict=True):
-                self._known.setdefault(name, (side, origin))
-                if group is not None:
-                    self._groups.setdefault(group, side)
-            self._known_at = total
-        return self._known
+        return self._catalogue.count()
 
 
 def _meta(meta: Mapping[str, str]) -> str | None:

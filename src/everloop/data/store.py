@@ -1,14 +1,20 @@
 """One product's data: samples, annotations, predictions, snapshots, quarantine."""
 
+import tempfile
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from everloop.data.annotations import Annotations
-from everloop.data.location import Place
+from everloop.data.catalogue.questions import Catalogue
+from everloop.data.examinations import Examinations
+from everloop.data.location import Location, Place, located
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
 from everloop.data.samples import Samples
+from everloop.data.schemas import Tables
 from everloop.data.snapshots import Snapshots
+from everloop_runtime.ids import digest_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +30,31 @@ class DataStore:
     """Opened by any number of processes; each part is opened when it is first used.
 
     It lies in a folder of this machine or on another storage; nothing but the place tells which.
+    What is under `cache` can be made again from the rest, and is this machine's own.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, cache: Path | None = None) -> None:
         self._place = place
-        self._counted: LabelledCounts | None = None
+        self._cache = cache or _cache_of(located(place))
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return Tables.under(self._place)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """Where samples and standing labels are looked up."""
+        return Catalogue(self._cache, self._tables)
 
     @cached_property
     def samples(self) -> Samples:
         """Original bytes, and what is known of them."""
-        return Samples(self._place)
+        return Samples(self._tables, self.catalogue)
 
     @cached_property
     def annotations(self) -> Annotations:
         """The history of labels."""
-        return Annotations(self._place)
+        return Annotations(self._tables, self.catalogue)
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -51,18 +67,24 @@ class DataStore:
         return Snapshots(self._place / "snapshots")
 
     @cached_property
+    def examinations(self) -> Examinations:
+        """What examining each sample found."""
+        return Examinations(self._place)
+
+    @cached_property
     def quarantine(self) -> Quarantine:
         """Files that could not be taken in."""
         return Quarantine(self._place)
 
     def labelled_counts(self) -> LabelledCounts:
-        """How many samples have a standing label; counted anew when annotations were added."""
+        """How many samples have a standing label."""
         version = self.annotations.version
-        if self._counted is None or self._counted.version != version:
-            sides = self.samples.sides()
-            labelled = [
-                sides[sample][0] for sample in self.annotations.current() if sample in sides
-            ]
-            train = labelled.count("train")
-            self._counted = LabelledCounts(version, train, len(labelled) - train)
-        return self._counted
+        counts = self.catalogue.labelled_counts()
+        return LabelledCounts(version, counts["train"], counts["holdout"])
+
+
+def _cache_of(location: Location) -> Path:
+    """Beside a store of this machine; for another one, among this machine's temporary files."""
+    if location.folder is not None:
+        return location.folder / ".cache"
+    return Path(tempfile.gettempdir()) / f"everloop-{digest_json(location.uri)[:32]}"

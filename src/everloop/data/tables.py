@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from everloop.data.blobs import BlobStore, dataset_address, open_blobs
 from everloop.data.location import Place, located
-from everloop.errors import Unavailable
+from everloop.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     import lance
@@ -37,6 +37,19 @@ class LanceTable:
     @cached_property
     def _files(self) -> BlobStore:
         return open_blobs(self._place)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns."""
+        return list(self._schema.names)
+
+    def table(self, columns: "Mapping[str, Sequence[object]]") -> "pa.Table":
+        """Values by column as a table of this schema."""
+        import pyarrow as pa
+
+        return pa.table(
+            {field.name: pa.array(columns[field.name], field.type) for field in self._schema}
+        )
 
     def dataset(self) -> "lance.LanceDataset | None":
         """The newest version; None before the first append."""
@@ -143,6 +156,41 @@ class LanceTable:
             return self._empty(columns)
         with self._translated():
             rows = dataset.take(positions, columns=_present(columns, dataset))
+        return self._completed(rows, columns)
+
+    def scan(
+        self, columns: list[str], fragments: "Sequence[lance.LanceFragment]"
+    ) -> "Iterator[pa.Table]":
+        """Some columns of all rows of these fragments, and their `_rowid`, in order."""
+        import pyarrow as pa
+
+        dataset = self.dataset()
+        if dataset is None:
+            return
+        with self._translated():
+            scanner = dataset.scanner(
+                columns=_present(columns, dataset),
+                fragments=list(fragments),
+                with_row_id=True,
+                scan_in_order=True,
+            )
+            for batch in scanner.to_batches():
+                yield self._completed(pa.Table.from_batches([batch]), [*columns, "_rowid"])
+
+    def take_rows(self, row_ids: "Sequence[int] | pa.Array", columns: list[str]) -> "pa.Table":
+        """Rows by `_rowid`, in the order asked for, fewer where rows are gone.
+
+        Raises `Conflict` when the table was rewritten since the ids were read.
+        """
+        dataset = self.dataset()
+        if dataset is None or not len(row_ids):
+            return self._empty(columns)
+        try:
+            rows = dataset._take_rows(row_ids, columns=_present(columns, dataset))
+        except OSError as error:
+            if "non-existent fragment" in str(error):
+                raise Conflict(f"{self._place.name} was rewritten meanwhile; look again") from error
+            raise self._explained(error) from error
         return self._completed(rows, columns)
 
     def count(self, where: str | None = None) -> int:

@@ -27,17 +27,19 @@ def take(store: DataStore, *, classes: Sequence[str], now: datetime) -> Taken:
     """
     import pyarrow as pa
 
-    sides = store.samples.sides()
     allowed = frozenset(classes)
-    standing = store.annotations.current()
-    kept = sorted(s for s, a in standing.items() if a.label in allowed and s in sides)
-    labels = [standing[sample] for sample in kept]
-    facts = [sides[sample] for sample in kept]
+    with store.catalogue.view() as view:
+        found = sorted(
+            (p for p in view.all_pinnable() if p.label in allowed), key=lambda p: p.sample
+        )
+    kept = [p.sample for p in found]
+    labels = found
+    facts = [(p.side, p.origin) for p in found]
     columns = {
         "sample": kept,
         "side": [side for side, _ in facts],
         "label": [annotation.label for annotation in labels],
-        "annotation": [annotation.id for annotation in labels],
+        "annotation": [annotation.annotation for annotation in labels],
         "by": [annotation.by for annotation in labels],
         "origin": [origin for _, origin in facts],
     }

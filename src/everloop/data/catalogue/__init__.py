@@ -1,0 +1,1 @@
+"""What lookups need of the tables, mirrored in a file of this machine that can be thrown away."""

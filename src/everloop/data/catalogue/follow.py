@@ -1,0 +1,141 @@
+"""Following a table: only the fragments that came, shrank or went since last time are read.
+
+A Lance dataset is a list of fragments, each an immutable file and the set of its deleted rows.
+An append adds a fragment, a deletion shrinks or removes some, a compaction replaces some. So a
+mirror that remembers which fragments it read needs no more than their list to know what is new,
+and sees rewritten tables without being told.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from everloop.data.catalogue.file import CatalogueFile
+from everloop.data.tables import LanceTable
+
+if TYPE_CHECKING:
+    import lance
+    import pyarrow as pa
+
+_CHUNK_ROWS = 100_000
+"""Rows of one transaction, so that its journal stays small."""
+
+Mirror: TypeAlias = Callable[[sqlite3.Connection, "pa.Table"], None]
+"""Takes some rows over, `_rowid` among their columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One table and what is kept of it."""
+
+    name: str
+    table: LanceTable
+    columns: tuple[str, ...]
+    mirror: Mirror
+    lose: Callable[[sqlite3.Connection, int], None]
+    """Told of a fragment of which rows went; its number. Those that are left are read again."""
+    settle: Callable[[sqlite3.Connection], None]
+    """Called once rows that went somewhere else have been found there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fragment:
+    file: str
+    deleted: int
+    opened: "lance.LanceFragment"
+
+
+def catch_up(file: CatalogueFile, source: Source, *, trust: bool) -> None:
+    """Bring the mirror of a table to its newest version.
+
+    With `trust` a table of the version that was followed last is taken for the same; without, its
+    fragments are compared: a table that came from a backup may have any version.
+    """
+    version = source.table.version()
+    if trust:
+        with file.reading() as connection:
+            if _followed(connection, source.name) == version:
+                return
+    while not _step(file, source, trust=trust):
+        pass
+
+
+def _step(file: CatalogueFile, source: Source, *, trust: bool) -> bool:
+    """One transaction; whether it was the last one needed."""
+    with file.writing() as connection:
+        # Looked at only now: another process may have come first, or gone on since.
+        dataset = source.table.dataset()
+        version = 0 if dataset is None else int(dataset.version)
+        if trust and _followed(connection, source.name) == version:
+            return True
+        seen = _seen(connection, source.name)
+        present = {} if dataset is None else _present(dataset)
+        _lose(connection, source, seen, present)
+        new = [number for number in present if number not in seen]
+        if _read(connection, source, new, present) < len(new):
+            return False
+        source.settle(connection)
+        connection.execute("REPLACE INTO followed VALUES (?, ?)", (source.name, version))
+    return True
+
+
+def _followed(connection: sqlite3.Connection, name: str) -> int | None:
+    row = connection.execute("SELECT version FROM followed WHERE source = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def _seen(connection: sqlite3.Connection, name: str) -> dict[int, tuple[str, int]]:
+    rows = connection.execute("SELECT id, file, deleted FROM fragment WHERE source = ?", (name,))
+    return {number: (file, deleted) for number, file, deleted in rows}
+
+
+def _present(dataset: "lance.LanceDataset") -> Mapping[int, _Fragment]:
+    found = {}
+    for fragment in dataset.get_fragments():
+        told = fragment.metadata
+        # The file's name is unique, so a table restored or made anew is recognised.
+        found[int(told.id)] = _Fragment(told.files[0].path, int(told.num_deletions or 0), fragment)
+    return found
+
+
+def _lose(
+    connection: sqlite3.Connection,
+    source: Source,
+    seen: dict[int, tuple[str, int]],
+    present: Mapping[int, _Fragment],
+) -> None:
+    for number, (file, deleted) in list(seen.items()):
+        fragment = present.get(number)
+        if fragment is not None and (fragment.file, fragment.deleted) == (file, deleted):
+            continue
+        source.lose(connection, number)
+        connection.execute(
+            "DELETE FROM fragment WHERE source = ? AND id = ?", (source.name, number)
+        )
+        del seen[number]
+
+
+def _read(
+    connection: sqlite3.Connection,
+    source: Source,
+    new: list[int],
+    present: Mapping[int, _Fragment],
+) -> int:
+    """Take new fragments over, in the table's order, and return how many it were."""
+    chosen, rows = [], 0
+    for number in new:
+        chosen.append(number)
+        rows += present[number].opened.metadata.num_rows
+        if rows >= _CHUNK_ROWS:
+            break
+    if chosen:
+        for batch in source.table.scan(
+            list(source.columns), [present[number].opened for number in chosen]
+        ):
+            source.mirror(connection, batch)
+        connection.executemany(
+            "INSERT INTO fragment VALUES (?, ?, ?, ?)",
+            [(source.name, n, present[n].file, present[n].deleted) for n in chosen],
+        )
+    return len(chosen)

@@ -1,0 +1,238 @@
+"""What can be asked of the catalogue; each question costs what its answer does, not the whole."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from everloop.data.catalogue.file import CatalogueFile
+from everloop.data.catalogue.follow import Source, catch_up
+from everloop.data.catalogue.mirrors import (
+    SAMPLES,
+    annotations_source,
+    bytes_source,
+    facts_source,
+    find,
+    is_said,
+    said_mark,
+)
+from everloop.data.schemas import Tables
+from everloop.data.splits import Side
+from everloop.ids import AnnotationId, SampleId, SnapshotId
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a sample stands."""
+
+    side: Side
+    origin: str
+    group: str | None
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinnable:
+    """What a snapshot would say of one sample."""
+
+    sample: SampleId
+    side: Side
+    label: str
+    annotation: AnnotationId
+    by: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The last snapshot taken from this catalogue by some rules."""
+
+    snapshot: SnapshotId
+    seq: int
+    """Changes up to this number are in it."""
+
+
+class Catalogue:
+    """Looks samples and standing labels up, in a file beside this machine's other caches.
+
+    It mirrors the tables, follows them fragment by fragment, and may be deleted at any time.
+    """
+
+    def __init__(self, folder: Path, tables: Tables) -> None:
+        self._file = CatalogueFile(folder)
+        self._facts = facts_source(tables.facts)
+        self._bytes = bytes_source(tables.bytes)
+        self._annotations = annotations_source(tables.annotations)
+        self._compared: set[str] = set()
+
+    @contextmanager
+    def _upto(self, *sources: Source) -> Iterator[sqlite3.Connection]:
+        for source in sources:
+            catch_up(self._file, source, trust=source.name in self._compared)
+            self._compared.add(source.name)
+        with self._file.reading() as connection:
+            yield connection
+
+    def placed(self, samples: Sequence[SampleId]) -> dict[SampleId, Placed]:
+        """Side, origin, group and subject of samples; unknown ones are left out."""
+        with self._upto(self._facts) as connection:
+            return {
+                SampleId(name): Placed(*row)
+                for part in _parts(samples)
+                for name, row in find(connection, "side, origin, team, subject", part).items()
+                if row[0] is not None
+            }
+
+    def group_sides(self, groups: Sequence[str]) -> dict[str, Side]:
+        """The side of each group that has one."""
+        with self._upto(self._facts) as connection:
+            rows = connection.execute(
+                "SELECT name, side FROM team WHERE name IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(groups)),),
+            )
+            return dict(rows)
+
+    def rows_of_bytes(self, samples: Sequence[SampleId]) -> dict[SampleId, int]:
+        """The `_rowid` of each sample's bytes; those without bytes are left out."""
+        with self._upto(self._bytes) as connection:
+            return {
+                SampleId(name): row[0]
+                for part in _parts(samples)
+                for name, row in find(connection, "bytes", part).items()
+                if row[0] is not None
+            }
+
+    def samples(self) -> Iterator[tuple[SampleId, Placed]]:
+        """Every sample, in the order the catalogue met them. Costs the whole."""
+        after = 0
+        while True:
+            with self._upto(self._facts) as connection:
+                rows = connection.execute(
+                    "SELECT n, id, side, origin, team, subject FROM sample "
+                    "WHERE n > ? AND side IS NOT NULL ORDER BY n LIMIT ?",
+                    (after, _CHUNK),
+                ).fetchall()
+            if not rows:
+                return
+            after = rows[-1][0]
+            yield from ((SampleId(row[1]), Placed(*row[2:])) for row in rows)
+
+    def count(self) -> int:
+        """How many samples there are."""
+        with self._upto(self._facts) as connection:
+            return int(dict(_tally(connection)).get(SAMPLES, 0))
+
+    def unsaid(self, statements: Sequence[tuple[AnnotationId, SampleId]]) -> set[AnnotationId]:
+        """Those annotations that are not there yet."""
+        with self._upto(self._facts, self._annotations) as connection:
+            said = {
+                name: row[0] or b""
+                for part in _parts([sample for _, sample in statements])
+                for name, row in find(connection, "said", part).items()
+            }
+        return {
+            annotation
+            for annotation, sample in statements
+            if not is_said(said_mark(annotation), said.get(sample, b""))
+        }
+
+    def standing(
+        self, samples: Sequence[SampleId]
+    ) -> dict[SampleId, tuple[AnnotationId, str, str, str, float | None, datetime, str]]:
+        """Annotation, label, by, kind, confidence, at and origin of the standing labels."""
+        columns = "annotation, label, who, kind, confidence, at, answers"
+        with self._upto(self._facts, self._annotations) as connection:
+            return {
+                SampleId(name): (*row[:5], _moment(row[5]), row[6])
+                for part in _parts(samples)
+                for name, row in find(connection, columns, part).items()
+                if row[0] is not None
+            }
+
+    def labelled(self, after: int = 0, most: int = _CHUNK) -> Sequence[tuple[int, SampleId]]:
+        """Number and id of the next samples with a standing label; begin with 0."""
+        with self._upto(self._facts, self._annotations) as connection:
+            rows = connection.execute(
+                "SELECT n, id FROM sample WHERE n > ? AND label IS NOT NULL ORDER BY n LIMIT ?",
+                (after, most),
+            )
+            return [(n, SampleId(name)) for n, name in rows]
+
+    def labelled_counts(self) -> Mapping[str, int]:
+        """How many samples of each side have a standing label."""
+        with self._upto(self._facts, self._annotations) as connection:
+            found = dict(_tally(connection))
+        return {side: found.get(side, 0) for side in ("train", "holdout")}
+
+    @contextmanager
+    def view(self) -> Iterator["View"]:
+        """Facts and annotations at one moment, for a snapshot."""
+        with self._upto(self._facts, self._annotations) as connection:
+            yield View(connection)
+
+    def remember(self, rules: str, taken: Taken) -> None:
+        """Note the last snapshot taken by some rules (their digest)."""
+        with self._file.writing() as connection:
+            connection.execute(
+                "REPLACE INTO taken VALUES (?, ?, ?)", (rules, taken.snapshot, taken.seq)
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One moment of the catalogue."""
+
+    _connection: sqlite3.Connection
+
+    def seq(self) -> int:
+        """The number of the last change."""
+        row = self._connection.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()
+        return int(row[0])
+
+    def last_taken(self, rules: str) -> Taken | None:
+        """The last snapshot taken by these rules, as far as this catalogue knows."""
+        row = self._connection.execute(
+            "SELECT snapshot, seq FROM taken WHERE rules = ?", (rules,)
+        ).fetchone()
+        return None if row is None else Taken(SnapshotId(row[0]), int(row[1]))
+
+    def changed(self, since: int) -> list[SampleId]:
+        """Samples whose side or standing label changed after a change of that number."""
+        rows = self._connection.execute(
+            "SELECT id FROM sample WHERE n IN (SELECT n FROM change WHERE seq > ?)", (since,)
+        )
+        return [SampleId(name) for (name,) in rows]
+
+    def pinnable(self, samples: Sequence[SampleId]) -> Iterator[Pinnable]:
+        """Those of the samples that have a side and a standing label."""
+        columns = "side, label, annotation, who, origin"
+        for part in _parts(samples):
+            for name, row in find(self._connection, columns, part).items():
+                if row[0] is not None and row[1] is not None:
+                    yield Pinnable(SampleId(name), *row)
+
+    def all_pinnable(self) -> Iterator[Pinnable]:
+        """All samples that have a side and a standing label. Costs the whole."""
+        rows = self._connection.execute(
+            "SELECT id, side, label, annotation, who, origin FROM sample "
+            "WHERE side IS NOT NULL AND label IS NOT NULL"
+        )
+        return (Pinnable(SampleId(row[0]), *row[1:]) for row in rows)
+
+
+def _tally(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    return connection.execute("SELECT name, samples FROM tally").fetchall()
+
+
+def _parts(samples: Sequence[SampleId]) -> Iterator[Sequence[SampleId]]:
+    return (samples[start : start + _CHUNK] for start in range(0, len(samples), _CHUNK))
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)

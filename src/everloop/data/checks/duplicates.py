@@ -1,0 +1,109 @@
+"""Pictures that are nearly the same: found among any number, without false alarms by the hundred.
+
+Two pictures are near duplicates when little of one is left unexplained by the other, *and* much
+less than by the pictures that look most like them otherwise. The second condition is what simple
+strokes need: any two hand-drawn minus signs look alike, but no more than a dozen others do.
+(The ratio of distances is Lowe's: 2004, "Distinctive Image Features", section 7.1.)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from everloop.data.checks.align import residuals
+from everloop.data.checks.neighbours import describe, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LEAST_COSINE = 0.8
+"""Pairs whose lowest frequencies agree less are not laid over each other."""
+MOST_LEFT = 0.1
+"""The share of variance that near duplicates may not share."""
+MOST_RATIO = 0.08
+"""That share, against the share left by strangers."""
+SAME = 0.0003
+"""What is left of a copy that was merely encoded anew: a duplicate whatever the strangers say."""
+_CANDIDATES = 8
+_STRANGERS = 4
+_FEW = 0.5
+"""What strangers leave where there are too few pictures to tell."""
+_CLEAR = 0.55
+"""A neighbour must be this much nearer than the strangers before it is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two near duplicates, by their rows."""
+
+    first: int
+    second: int
+    left: float
+    """Share of variance not shared, from 0 (the same) to `MOST_LEFT`."""
+
+
+def near_duplicates(thumbnails: "NDArray[np.uint8]") -> Sequence[Pair]:
+    """All pairs of near duplicates among thumbnails `[N, 32, 32]`, the closest first.
+
+    Among copies of one picture each is paired with its nearest eight at most. Of a series of
+    more than twelve pictures that differ slightly (a film), only what is practically the same is
+    paired: keep a film together by its group.
+    """
+    import numpy as np
+
+    rows, cosines = nearest(describe(thumbnails))
+    if not rows.shape[1]:
+        return ()
+    usual = cosines[:, -_STRANGERS:].max(axis=1)
+    near = cosines[:, :_CANDIDATES]
+    clear = 1 - near <= _CLEAR * (1 - usual[:, None])
+    same = 1 - near <= SAME
+    few = rows.shape[1] <= _STRANGERS
+    first, place = np.nonzero((near >= LEAST_COSINE) & (clear | same | few))
+    second = rows[first, place]
+    ordered = np.unique(np.sort(np.stack([first, second], axis=1), axis=1), axis=0)
+    first, second = ordered[:, 0], ordered[:, 1]
+    left = residuals(thumbnails[first], thumbnails[second])
+    kept = left <= MOST_LEFT
+    first, second, left = first[kept], second[kept], left[kept]
+    strange = _strangers(thumbnails, rows, np.unique(np.concatenate([first, second])))
+    told = np.minimum(strange[first], strange[second])
+    kept = (left <= MOST_RATIO * told) | (left <= SAME)
+    found = zip(first[kept].tolist(), second[kept].tolist(), left[kept].tolist(), strict=True)
+    return tuple(sorted((Pair(*each) for each in found), key=lambda pair: (pair.left, pair.first)))
+
+
+def _strangers(
+    thumbnails: "NDArray[np.uint8]", rows: "NDArray[np.int64]", of: "NDArray[np.int64]"
+) -> "NDArray[np.float32]":
+    """What the farthest of the kept neighbours leave unexplained, for the rows `of`, `[N]`."""
+    import numpy as np
+
+    found = np.full(len(thumbnails), _FEW, np.float32)
+    if rows.shape[1] <= 2 * _STRANGERS:
+        return found
+    last = rows[of, -_STRANGERS:]
+    pairs = residuals(
+        np.repeat(thumbnails[of], _STRANGERS, axis=0), thumbnails[last.ravel()]
+    ).reshape(last.shape)
+    found[of] = np.where(last >= 0, pairs, 1.0).min(axis=1)
+    return found
+
+
+def clusters(pairs: Sequence[Pair], count: int) -> "Sequence[tuple[int, ...]]":
+    """Rows that hang together through pairs, as sorted groups of at least two."""
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not pairs:
+        return ()
+    ends = np.array([(pair.first, pair.second) for pair in pairs])
+    ones = np.ones(len(ends), np.int8)
+    graph = coo_array((ones, (ends[:, 0], ends[:, 1])), shape=(count, count))
+    _, name = connected_components(graph, directed=False)
+    groups: dict[int, list[int]] = {}
+    for row in np.unique(ends).tolist():
+        groups.setdefault(int(name[row]), []).append(row)
+    return tuple(tuple(group) for group in groups.values())

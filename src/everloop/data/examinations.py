@@ -1,0 +1,124 @@
+"""What examining each sample found: one row a sample, in a dataset of its own."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from everloop.data.examined import SIGNATURE_BYTES, THUMBNAIL_SIDE, Examined
+from everloop.data.location import Place
+from everloop.data.tables import LanceTable
+from everloop.ids import SampleId
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+EXAMINATION = "examine/1"
+"""Names how the figures are made; figures of another name are made anew."""
+FIGURES = tuple(field.name for field in fields(Examined))[:9]
+_ROWS = 4096
+
+
+class Examinations:
+    """Only grows. A sample examined twice keeps its first row; one may be missing."""
+
+    def __init__(self, place: Place) -> None:
+        import pyarrow as pa
+
+        whole, figure = pa.int32(), pa.float32()
+        kinds = [pa.string(), whole, whole, whole, whole, figure, figure, figure, figure]
+        self._schema = pa.schema(
+            [
+                pa.field("id", pa.string()),
+                pa.field("by", pa.string()),
+                *(pa.field(name, kind) for name, kind in zip(FIGURES, kinds, strict=True)),
+                pa.field("signature", pa.binary(SIGNATURE_BYTES)),
+                pa.field("thumbnail", pa.binary(THUMBNAIL_SIDE**2)),
+            ]
+        )
+        self._table = LanceTable(place / "examined.lance", self._schema)
+        self._rows: dict[str, int] = {}
+        self._read_to = 0
+
+    def append(self, examined: Mapping[SampleId, Examined]) -> None:
+        """Add what is known of samples; those that are there already are passed over."""
+        import pyarrow as pa
+
+        known = self.rows()
+        new = {name: each for name, each in examined.items() if name not in known}
+        if not new:
+            return
+        columns: dict[str, Any] = {"id": list(new), "by": [EXAMINATION] * len(new)}
+        for name in (*FIGURES, "signature", "thumbnail"):
+            columns[name] = [getattr(each, name) for each in new.values()]
+        self._table.append(pa.table(columns, self._schema))
+
+    def rows(self) -> Mapping[str, int]:
+        """The row of each sample; only rows that came since the last call are read."""
+        total = self._table.count()
+        if total > self._read_to:
+            read = self._table.window(["id", "by"], "id IS NOT NULL", self._read_to, total)
+            ids, makers = (read.column(name).to_pylist() for name in ("id", "by"))
+            for offset, (name, by) in enumerate(zip(ids, makers, strict=True)):
+                if by == EXAMINATION:
+                    self._rows.setdefault(name, self._read_to + offset)
+            self._read_to = total
+        return self._rows
+
+    def missing(self, samples: Iterable[SampleId]) -> list[SampleId]:
+        """Those of `samples` that were not examined yet."""
+        known = self.rows()
+        return [name for name in samples if name not in known]
+
+    def figures(self, samples: Sequence[SampleId]) -> "pa.Table":
+        """`FIGURES` of samples that were examined, in the order asked for."""
+        rows = self.rows()
+        return self._table.take([rows[name] for name in samples], list(FIGURES))
+
+    def thumbnails(self, samples: Sequence[SampleId]) -> "NDArray[np.uint8]":
+        """Thumbnails `[N, 32, 32]` of samples that were examined, in the order asked for."""
+        import numpy as np
+
+        rows = self.rows()
+        found = np.empty((len(samples), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
+        for start in range(0, len(samples), _ROWS):
+            part = samples[start : start + _ROWS]
+            read = self._table.take([rows[name] for name in part], ["thumbnail"])
+            flat = b"".join(read.column("thumbnail").to_pylist())
+            found[start : start + len(part)] = np.frombuffer(flat, np.uint8).reshape(
+                -1, THUMBNAIL_SIDE, THUMBNAIL_SIDE
+            )
+        return found
+
+
+class ExaminationLog:
+    """Collects what an import finds, and writes it a few thousand samples at a time."""
+
+    def __init__(self, examinations: Examinations) -> None:
+        self._examinations = examinations
+        self._held: dict[SampleId, Examined] = {}
+
+    def __enter__(self) -> "ExaminationLog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, sample: SampleId, examined: Examined) -> None:
+        """Keep what was found of a sample."""
+        self._held[sample] = examined
+        if len(self._held) >= _ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._held:
+            self._examinations.append(self._held)
+            self._held = {}
+
+
+def batches(samples: Sequence[SampleId], size: int = 256) -> Iterator[Sequence[SampleId]]:
+    """`samples` a few at a time, as their bytes are read."""
+    for start in range(0, len(samples), size):
+        yield samples[start : start + size]
