@@ -26,11 +26,12 @@ from rich.progress import track
 from rich.table import Table
 
 from everloop.data.annotations import Annotation, annotation_id
-from everloop.data.ingest import ingest
+from everloop.data.ingest import IngestRules, ingest
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import Taken, take
+from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.ids import sample_id
 from everloop_runtime.images import ImageLimits
 
@@ -149,10 +150,8 @@ def _take_in(store: Path, pictures: Path) -> None:
         DataStore(store),
         pictures,
         source="bench",
-        classes=CLASSES,
-        limits=ImageLimits(),
+        rules=IngestRules(ImageClassification(CLASSES), ImageLimits(), SplitRule(0.2)),
         now=datetime.now(UTC),
-        split=SplitRule(0.2),
     )
 
 

@@ -62,7 +62,8 @@ class DataPolicy(_Table):
     """`[data]`: where labelled and unlabelled pictures come from."""
 
     sources: tuple[str, ...] = ("data/labelled",)
-    """Folders, relative to the project: one sub-folder a class, or pictures without labels."""
+    """Folders and archives, relative to the project, or `s3://bucket/prefix`: class folders,
+    COCO, VOC, YOLO, tables, Label Studio exports, or pictures without labels."""
     holdout_share: Share = 0.2
     """The share of samples kept out of training for good, chosen by the hash that `split` names."""
     split: Literal["content", "group", "time"] = "group"
@@ -73,6 +74,14 @@ class DataPolicy(_Table):
     holdout_from: AwareDatetime | None = None
     """With `split = "time"`: samples taken at or after this moment (`2026-05-01T00:00:00Z`) are
     hold-out."""
+    formats: dict[str, str] = Field(default_factory=dict)
+    """The format of a source, where it cannot be told from its files: a source to a format's
+    name, such as `{ "data/boxes" = "yolo" }`."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Which column of a table says what, where its name does not tell, such as
+    `{ label = "fine_label" }`."""
+    out_of_image: Literal["refuse", "clip"] = "refuse"
+    """A picture with a box that reaches beyond its edges is set aside, or the box is cut."""
     max_pixels: Count = 50_000_000
     """A picture of more pixels is not decoded."""
     max_bytes: Count = 20_000_000

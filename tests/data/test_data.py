@@ -11,14 +11,16 @@ from tests.support.clock import at
 from tests.support.pictures import bar, flat, noise
 
 from everloop.data.annotations import Annotation, annotation_id
-from everloop.data.ingest import IngestReport, ingest, scan
+from everloop.data.ingest import IngestReport, IngestRules, ingest
 from everloop.data.samples import NewSample
+from everloop.data.source import listing
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import take
 from everloop.data.training_data import read_side
 from everloop.errors import Refused
 from everloop.ids import SampleId
+from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.ids import sample_id
 from everloop_runtime.images import ImageLimits, ImageSpec
 
@@ -44,10 +46,8 @@ def _ingest(store: DataStore, folder: Path, second: float = 0) -> IngestReport:
         store,
         folder,
         source="data/labelled",
-        classes=CLASSES,
-        limits=ImageLimits(),
+        rules=IngestRules(ImageClassification(CLASSES), ImageLimits(), SplitRule(0.25)),
         now=at(second),
-        split=SplitRule(0.25),
     )
 
 
@@ -89,7 +89,7 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
     assert len(reasons) == 6
     assert "'sideways' is no class of the task" in reasons["sideways/1.png"]
     assert "not one of the formats" in reasons["upright/text.png"]
-    assert any("same picture lies in" in reason for reason in reasons.values())
+    assert any("same picture is labelled" in reason for reason in reasons.values())
     assert all(name.isprintable() and name.isascii() for name in reasons)
     for path in (
         *folder.glob("sideways/*"),
@@ -104,13 +104,13 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
 
 def test_a_listing_changes_exactly_when_the_folder_does(tmp_path: Path) -> None:
     folder = _write(tmp_path / "in", 4)
-    first = scan(folder).digest
-    assert scan(folder).digest == first
+    first = listing(str(folder)).digest
+    assert listing(str(folder)).digest == first
     (folder / "upright" / "1.png").write_bytes(flat(3))
-    changed = scan(folder).digest
+    changed = listing(str(folder)).digest
     assert changed != first
     (folder / "README.md").write_text("a note")
-    assert scan(folder).digest == changed
+    assert listing(str(folder)).digest == changed
 
 
 def test_a_sample_never_changes_side(store: DataStore) -> None:

@@ -9,12 +9,13 @@ from tests.support.clock import at
 from tests.support.pictures import flat, noise
 
 from everloop.data.examined import DecodingLimits
-from everloop.data.ingest import ingest
+from everloop.data.ingest import IngestRules, ingest
 from everloop.data.mending import Hand, force, mend
 from everloop.data.quarantine import BadFile, Quarantine
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
+from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.images import ImageLimits
 
 HAND = Hand("ann", at(9), DecodingLimits(ImageLimits()), SplitRule(0.2))
@@ -27,9 +28,12 @@ def store(tmp_path: Path) -> DataStore:
 
 def _take_in(store: DataStore, folder: Path, second: float = 0) -> None:
     ingest(
-        store, folder, source="in", classes=("a", "b"), limits=ImageLimits(), now=at(second),
-        split=SplitRule(0.2),
-    )  # fmt: skip
+        store,
+        folder,
+        source="in",
+        rules=IngestRules(ImageClassification("ab"), ImageLimits(), SplitRule(0.2)),
+        now=at(second),
+    )
 
 
 def _bad(name: str, data: bytes = b"x", reason: str = "broken") -> BadFile:

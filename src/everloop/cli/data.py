@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, show, table, working
+from everloop.cli.common import common_options, emit, show, table
+from everloop.cli.data_import import take_in
 from everloop.cli.data_quarantine import quarantine
 from everloop.cli.program import Program
-from everloop.errors import Refused
 from everloop.ids import Json
 
 
@@ -17,28 +17,7 @@ def command() -> None:
 
 
 command.add_command(quarantine)
-
-
-@command.command("import")
-@click.argument("source", type=click.Path(path_type=Path, file_okay=False))
-@common_options
-@by_option
-@click.pass_obj
-def take_in(program: Program, source: Path, path: Path, by: str, *, as_json: bool) -> None:
-    """Take the pictures of the folder SOURCE in; its sub-folders are class names."""
-    from everloop.data.ingest import scan
-    from everloop.loop import kinds
-    from everloop.loop.single import run_action
-
-    if not source.is_dir():
-        raise Refused(f"{source} is not a folder; name one that holds pictures or class folders")
-    project = program.open_project(path)
-    action = kinds.ingest(project.layout.source_name(source), scan(source).digest)
-    with working("taking the pictures in"):
-        outcome = run_action(project, action, by=by, clock=program.clock)
-    if outcome.error:
-        raise Refused(outcome.error)
-    emit(outcome.result) if as_json else show(outcome.result)
+command.add_command(take_in)
 
 
 @command.command("list")

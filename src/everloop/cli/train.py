@@ -19,12 +19,14 @@ def command(program: Program, snapshot: str | None, path: Path, by: str, *, as_j
     """Learn one model now, by the running loop or, where none runs, by this command."""
     from everloop.loop import kinds
     from everloop.loop.single import run_action
+    from everloop.tasks.task import learnable
 
     project = program.open_project(path)
+    learnable(project.declaration.task)
     if snapshot is None:
         labelled = project.data.labelled_counts()
         if not labelled.train + labelled.holdout:
-            raise Refused("nothing is labelled yet; everloop data import FOLDER takes pictures in")
+            raise Refused("nothing is labelled yet; everloop data import SOURCE takes data in")
         with working("taking a snapshot"):
             taken = run_action(
                 project, kinds.snapshot(labelled.version), by=by, clock=program.clock

@@ -3,9 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal, TypeAlias
 
 from everloop.data.splits import Side
 from everloop.labels import Label
+
+BoxUnit: TypeAlias = Literal["pixel", "share"]
+"""Whether box edges are in pixels or in shares of the picture's width and height."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +34,9 @@ class Incoming:
     """The side that the source gives it."""
     meta: Mapping[str, str] = field(default_factory=dict)
     """What else is known of it, such as its camera: slices are made of these."""
+    unit: BoxUnit = "pixel"
+    """What the edges of its boxes are in."""
+    size: tuple[int, int] | None = None
+    """The width and height that the source states for the picture."""
     problems: tuple[str, ...] = ()
     """Why its label cannot be taken as it stands, one line each; the picture itself may be fine."""

@@ -1,189 +1,352 @@
-"""A folder of pictures taken in: found, checked, stored; what is bad is set aside with a reason."""
+"""A source taken in: read, checked and stored batch by batch; what is bad is set aside.
+
+A batch is whole in the store before the next one is begun, and what is in is remembered by its
+stamp: an import that was killed goes on where it was, and one that is repeated opens no file
+again.
+"""
 
 import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.arrivals import arrival_key
+from everloop.data.aside import Aside
 from everloop.data.decoding import Decoders
 from everloop.data.examinations import ExaminationLog
 from everloop.data.examined import Bad, DecodingLimits, Examined
-from everloop.data.quarantine import BadFile
+from everloop.data.fit import OutOfImage, fit
+from everloop.data.formats.format import wanted_by
+from everloop.data.incoming import Incoming
+from everloop.data.quarantine import shown
 from everloop.data.samples import NewSample
+from everloop.data.source import OpenSource, open_source
+from everloop.data.sources.tree import Tree
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
-from everloop.ids import SampleId
-from everloop_runtime.ids import digest_json, sample_id
+from everloop.ids import Json, SampleId
+from everloop.labels import Label, encode
+from everloop.tasks.task import Task
+from everloop_runtime.ids import sample_id
 from everloop_runtime.images import ImageLimits
 
-_NOT_DATA = (".md", ".txt")
+_LOOKED_UP = 1_000
+"""Samples that are looked up together among those known."""
+_BATCH_BYTES = 64_000_000
+_BATCH_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file of a source."""
+class IngestRules:
+    """What is taken, and how."""
 
-    path: Path
-    name: str
-    """Relative to the source."""
-    label: str | None
-    """The folder it lies in; None directly in the source."""
+    task: Task
+    limits: ImageLimits
+    split: SplitRule
+    out_of_image: OutOfImage = "refuse"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Which column of a table says what, where its name does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What lies in a source now."""
+class Progress:
+    """How far an import is."""
 
-    digest: str
-    """Of all names, sizes and times: it changes when the folder does."""
-    files: tuple[FoundFile, ...]
+    done: int
+    total: int
+    """Files of the source; labels and notes are among them, so `done` may end below it."""
+    bytes: int
+    """Read so far."""
+    quarantined: int
 
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """What became of a source's files."""
+    """What became of a source's samples."""
 
     added: int
     known: int
     labelled: int
-    quarantined: tuple[tuple[str, str], ...]
-    """Name and reason."""
+    quarantined: Mapping[str, int]
+    """How many were set aside, by reason."""
+    format: str = ""
+    why: str = ""
+    """Why it was taken to be in this format."""
+    finished: bool = True
+    """False: it was stopped, and goes on where it was when it is repeated."""
+
+    def as_json(self) -> dict[str, Json]:
+        """The counts, and the format."""
+        return {
+            "format": self.format,
+            "added": self.added,
+            "known": self.known,
+            "labelled": self.labelled,
+            "quarantined": sum(self.quarantined.values()),
+            "reasons": dict(self.quarantined),
+        }
 
 
-def scan(folder: Path) -> Listing:
-    """The files of a source: one sub-folder a class, or pictures directly in it.
-
-    Links are not followed, hidden files and notes (`.md`, `.txt`) are passed over.
-    """
-    files: list[FoundFile] = []
-    stamps: list[list[str | int]] = []
-    for entry in _walk(folder):
-        parts = Path(entry.path).relative_to(folder).parts
-        name = "/".join(parts)
-        stat = entry.stat(follow_symlinks=False)
-        label = parts[0] if len(parts) > 1 else None
-        files.append(FoundFile(Path(entry.path), name, label))
-        stamps.append([os.fsencode(name).hex(), stat.st_size, stat.st_mtime_ns])
-    order = sorted(range(len(files)), key=lambda index: stamps[index])
-    return Listing(
-        digest_json([stamps[index] for index in order]), tuple(files[index] for index in order)
-    )
+Watch: TypeAlias = Callable[[Progress], bool]
+"""Told of the progress as samples are read, on any thread; True stops the import."""
 
 
-def _walk(folder: Path) -> Iterator["os.DirEntry[str]"]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path))
-            elif entry.is_file(follow_symlinks=False) and not entry.name.endswith(_NOT_DATA):
-                yield entry
+def keep_going(_progress: Progress) -> bool:
+    """Nobody watches."""
+    return False
 
 
 def ingest(
     store: DataStore,
-    folder: Path,
+    location: str | Path,
     *,
     source: str,
-    classes: Sequence[str],
-    limits: ImageLimits,
+    rules: IngestRules,
     now: datetime,
-    split: SplitRule,
+    format_name: str | None = None,
+    watch: Watch = keep_going,
 ) -> IngestReport:
-    """Take the new files of `folder` in, in one pass; known ones are passed over by content.
+    """Take in what is new at a location: a folder, a file, an archive or an `s3://` prefix.
 
-    Raises `Refused` when there is no such folder.
+    `source` is what it is called in labels. Raises `Refused` when there is no such source, or
+    nobody can tell its format.
     """
-    if not folder.is_dir():
-        raise Refused(f"{folder} is not a folder")
-    with (
-        Decoders[FoundFile](DecodingLimits(limits)) as decoders,
-        ExaminationLog(store.examinations) as log,
-    ):
-        intake = _Intake(source, frozenset(classes), limits, log)
-        samples = intake.samples(scan(folder), decoders)
-        added = store.samples.add(samples, now, split=split)
-    annotations = [
-        Annotation(
-            annotation_id(sample, label, f"import:{source}", source),
-            sample,
-            label,
-            f"import:{source}",
-            "import",
-            None,
-            now,
-            source,
+    wanted = wanted_by(rules.task, rules.columns)
+    with open_source(str(location), wanted, format_name) as opened:
+        aside = Aside(store.quarantine, source, str(location), now)
+        intake = _Intake(store, source, opened, rules, now, aside)
+        with closing(_generator(opened.format.read(opened.tree, wanted))) as incoming:
+            finished = intake.run(incoming, watch)
+        aside.finish(whole=finished)
+        return IngestReport(
+            intake.added,
+            intake.passed + intake.good - intake.added,
+            intake.labelled,
+            dict(aside.reasons.most_common()),
+            opened.format.name,
+            opened.why,
+            finished,
         )
-        for sample, label in intake.labels.items()
-    ]
-    labelled = store.annotations.append(annotations)
-    store.quarantine.record(source, intake.bad, now)
-    bad = tuple((each.name, each.text) for each in intake.bad)
-    return IngestReport(len(added), intake.good - len(added), labelled, bad)
 
 
-@dataclass(slots=True)
+def _generator(incoming: Iterator[Incoming]) -> Generator[Incoming]:
+    yield from incoming
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    incoming: Incoming
+    key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A sample that was checked, on its way into the store."""
+
+    name: str
+    id: SampleId
+    sample: NewSample
+    label: str | None
+    key: bytes | None
+
+
 class _Intake:
-    source: str
-    classes: frozenset[str]
-    limits: ImageLimits
-    log: ExaminationLog
-    labels: dict[SampleId, str] = field(default_factory=dict)
-    bad: list[BadFile] = field(default_factory=list)
-    good: int = 0
+    def __init__(
+        self,
+        store: DataStore,
+        source: str,
+        opened: OpenSource,
+        rules: IngestRules,
+        now: datetime,
+        aside: Aside,
+    ) -> None:
+        self._store, self._source, self._rules, self._now = store, source, rules, now
+        self._tree: Tree = opened.tree
+        self._total = opened.files
+        self._origin = source.rstrip("/").rpartition("/")[2] or source
+        self._by = f"import:{source}"
+        self._read = 0
+        self._fed = 0
+        self._stopped = False
+        self._batch: list[_Item] = []
+        self._batch_bytes = 0
+        self._aside = aside
+        self.passed = 0
+        """What was known by its stamp."""
+        self.good = 0
+        self.added = 0
+        self.labelled = 0
 
-    def samples(self, listing: Listing, decoders: Decoders[FoundFile]) -> Iterator[NewSample]:
-        for found, data, told in decoders.examine(self._read(listing)):
-            where = str(found.path)
-            if isinstance(told, Bad):
-                self.bad.append(BadFile(found.name, told.reason, told.text, where, data))
-                continue
-            try:
-                sample = self._accept(found, data, told)
-            except Refused as error:
-                self.bad.append(BadFile(found.name, "contradiction", str(error), where, data))
-                continue
-            self.good += 1
-            yield sample
+    def run(self, incoming: Iterator[Incoming], watch: Watch) -> bool:
+        """Take everything in; False when the watcher stopped it first."""
+        feed = self._feed(incoming, watch)
+        if self._rules.task.modality == "row":
+            for one, data in feed:
+                self._take(one, data, None, None)
+        else:
+            limits = DecodingLimits(self._rules.limits)
+            log = ExaminationLog(self._store.examinations)
+            with Decoders[_Keyed](limits) as decoders, log:
+                for one, data, told in decoders.examine(feed):
+                    self._take(one, data, told, log)
+        self._store_batch()
+        return not self._stopped
 
-    def _read(self, listing: Listing) -> Iterator[tuple[FoundFile, bytes]]:
-        for found in listing.files:
-            where = str(found.path)
-            try:
-                size = found.path.stat().st_size
-                if size > self.limits.max_bytes:
-                    told = f"it has {size} bytes; at most {self.limits.max_bytes} are taken"
-                    self.bad.append(BadFile(found.name, "too-many-bytes", told, where))
+    def _feed(self, incoming: Iterator[Incoming], watch: Watch) -> Iterator[tuple[_Keyed, bytes]]:
+        """What is not known by its stamp, with its bytes. Runs on a thread of the decoders."""
+        known = self._store.arrivals.of(self._source)
+        for group in _groups(incoming, _LOOKED_UP):
+            keys = [arrival_key(one) for one in group]
+            for one, key, is_in in zip(group, keys, known.has(keys), strict=True):
+                self._fed += 1
+                if key is not None and is_in:
+                    self.passed += 1
                     continue
-                data = found.path.read_bytes()
-            except OSError as error:
-                self.bad.append(BadFile(found.name, "unreadable", str(error), where))
-                continue
-            if found.label is not None and found.label not in self.classes:
-                told = (
-                    f"its folder {found.label!r} is no class of the task; "
-                    f"the classes are {', '.join(sorted(self.classes))}"
-                )
-                self.bad.append(BadFile(found.name, "bad-label", told, where, data))
-                continue
-            yield found, data
+                data = self._bytes_of(one)
+                if data is not None:
+                    yield _Keyed(one, key), data
+                if watch(self._progress()):
+                    self._stopped = True
+                    return
+            if watch(self._progress()):
+                self._stopped = True
+                return
 
-    def _accept(self, found: FoundFile, data: bytes, told: Examined) -> NewSample:
+    def _bytes_of(self, one: Incoming) -> bytes | None:
+        problem = "; ".join(one.problems)
+        try:
+            data = one.read(self._rules.limits.max_bytes)
+        except (Refused, OSError) as error:
+            self._aside.add(one.name, "unreadable", problem or str(error), None)
+            return None
+        self._read += len(data)
+        if problem:
+            self._aside.add(one.name, "bad-label", problem, data)
+            return None
+        return data
+
+    def _progress(self) -> Progress:
+        return Progress(self._fed, max(self._total, self._fed), self._read, len(self._aside))
+
+    def _take(
+        self,
+        keyed: _Keyed,
+        data: bytes,
+        told: Examined | Bad | None,
+        log: ExaminationLog | None,
+    ) -> None:
+        one = keyed.incoming
+        if isinstance(told, Bad):
+            self._aside.add(one.name, told.reason, told.text, data)
+            return
+        label = one.label
+        try:
+            if told is not None:
+                label = fit(one, told.upright_size, self._rules.out_of_image)
+            if label is not None and (reason := self._rules.task.accepts(label)):
+                raise Refused(reason)
+        except Refused as error:
+            self._aside.add(one.name, "bad-label", str(error), data)
+            return
+        text = None if label is None else encode(label)
         sample = sample_id(data)
-        if found.label is not None:
-            self._label(sample, found.label)
-        self.log.add(sample, told)
-        name = json.dumps(found.name)[1:-1]
+        if told is not None and log is not None:
+            log.add(sample, told)
+        item = _Item(one.name, sample, self._sample(one, data, told), text, keyed.key)
+        self._batch.append(item)
+        self._batch_bytes += len(data)
+        if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_ROWS:
+            self._store_batch()
+
+    def _sample(self, one: Incoming, data: bytes, told: Examined | None) -> NewSample:
+        form, width, height = ("ROW", 0, 0) if told is None else (
+            told.format, told.width, told.height
+        )  # fmt: skip
         return NewSample(
-            data, name, self.source, Path(self.source).name, told.format, told.width, told.height
+            data,
+            shown(one.name),
+            self._source,
+            self._origin,
+            form,
+            width,
+            height,
+            one.group,
+            one.subject,
+            one.taken_at,
+            one.side,
+            one.meta,
         )
 
-    def _label(self, sample: SampleId, label: str) -> None:
-        other = self.labels.setdefault(sample, label)
-        if other != label:
-            raise Refused(f"the same picture lies in {other!r} and in {label!r}")
+    def _store_batch(self) -> None:
+        """Samples, then labels, then that they are in: each may name what came before it."""
+        batch, self._batch, self._batch_bytes = self._agreeing(self._batch), [], 0
+        self.good += len(batch)
+        samples = (item.sample for item in batch)
+        self.added += len(self._store.samples.add(samples, self._now, split=self._rules.split))
+        labels = {item.id: item.label for item in batch if item.label is not None}
+        self.labelled += self._store.annotations.append(
+            [
+                Annotation(
+                    annotation_id(sample, label, self._by, self._source),
+                    sample,
+                    label,
+                    self._by,
+                    "import",
+                    None,
+                    self._now,
+                    self._source,
+                )
+                for sample, label in labels.items()
+            ]
+        )
+        self._store.arrivals.append(
+            self._source, [item.key for item in batch if item.key is not None]
+        )
+
+    def _agreeing(self, batch: Sequence[_Item]) -> Sequence[_Item]:
+        """Without the samples of which the source says another thing under another name."""
+        labelled = [item.id for item in batch if item.label is not None]
+        stated = {
+            sample: (standing.label, None)
+            for sample, standing in self._store.annotations.standing(labelled).items()
+            if standing.by == self._by
+        }
+        said: dict[SampleId, tuple[str, str | None]] = {**stated}
+        kept = []
+        for item in batch:
+            if item.label is not None:
+                before, name = said.get(item.id, (item.label, item.name))
+                if before != item.label and (other := self._elsewhere(item, name)):
+                    why = f"the same picture is labelled {_short(before)} as {shown(other)} "
+                    why += f"and {_short(item.label)} here"
+                    self._aside.add(item.name, "contradiction", why, item.sample.data)
+                    continue
+                said[item.id] = item.label, item.name
+            kept.append(item)
+        return kept
+
+    def _elsewhere(self, item: _Item, name: str | None) -> str | None:
+        """The other name of a sample, if there still is such a file: what was moved is not."""
+        if name is None:
+            name = str(json.loads(f'"{self._store.samples.name_of(item.id)}"'))
+        return name if name != item.name and self._tree.has(name) else None
+
+
+def _groups(incoming: Iterator[Incoming], most: int) -> Iterator[Sequence[Incoming]]:
+    group: list[Incoming] = []
+    for one in incoming:
+        group.append(one)
+        if len(group) >= most:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _short(label: str) -> str:
+    return repr(label if len(label) <= 60 else f"{label[:60]}...")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from everloop.data.catalogue.questions import Catalogue, Placed
 from everloop.data.schemas import Tables
 from everloop.data.splits import Side, SplitRule
+from everloop.data.tables import text
 from everloop.errors import Conflict, Refused
 from everloop.ids import SampleId
 from everloop_runtime.ids import canonical_json, sample_id
@@ -143,6 +144,12 @@ class Samples:
     def all(self) -> Iterator[tuple[SampleId, Placed]]:
         """Every sample with its side, origin, group and subject. Costs the whole."""
         return self._catalogue.samples()
+
+    def name_of(self, sample: SampleId) -> str:
+        """What the source that first brought a sample calls it; empty for an unknown one."""
+        rows = self._facts.rows(["name"], f"id = {text(sample)}")
+        names = rows.column("name").to_pylist()
+        return str(names[0]) if names else ""
 
     def facts(self) -> "pa.Table":
         """All that is known of all samples, one row each, in the order they came."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from everloop.data.annotations import Annotations
+from everloop.data.arrivals import Arrivals
 from everloop.data.catalogue.questions import Catalogue
 from everloop.data.examinations import Examinations
 from everloop.data.location import Location, Place, located
@@ -60,6 +61,11 @@ class DataStore:
     def predictions(self) -> Predictions:
         """Captured answers."""
         return Predictions(self._place)
+
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        """What was taken in of each source."""
+        return Arrivals(self._place)
 
     @cached_property
     def snapshots(self) -> Snapshots:

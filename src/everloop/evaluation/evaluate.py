@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import Refused
 from everloop.ids import BundleId, Json, SampleId, SnapshotId
-from everloop.tasks.image_classification import ImageClassification
+from everloop.tasks.task import Learnable
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
 from everloop_runtime.model import Model
@@ -87,7 +87,7 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def evaluate(
-    model: Model, snapshot: SnapshotId, holdout: SnapshotSide, task: ImageClassification
+    model: Model, snapshot: SnapshotId, holdout: SnapshotSide, task: Learnable
 ) -> Evaluation:
     """The evaluation of a loaded bundle. Raises `Refused` when it was learnt for other classes."""
     manifest = model.bundle.manifest

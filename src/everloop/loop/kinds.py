@@ -1,14 +1,30 @@
 """The Actions the loop knows, each made from exactly the inputs that name it."""
 
+from collections.abc import Mapping
+
 from everloop.action import Action
-from everloop.ids import BundleId, SnapshotId
+from everloop.ids import BundleId, Json, SnapshotId
 from everloop.policy import Policy
 from everloop_runtime.ids import digest_json
 
 
-def ingest(source: str, listing: str) -> Action:
-    """Take a folder's new files into the store."""
-    return Action("ingest", {"source": source, "listing": listing})
+def ingest(
+    source: str,
+    listing: str,
+    *,
+    format_name: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Action:
+    """Take what is new in a source into the store.
+
+    `format_name` and `columns`, where given, stand instead of what the policy says.
+    """
+    inputs: dict[str, Json] = {"source": source, "listing": listing}
+    if format_name is not None:
+        inputs["format"] = format_name
+    if columns:
+        inputs["columns"] = dict(columns)
+    return Action("ingest", inputs)
 
 
 def collect(segment: str) -> Action:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 
 from everloop.action import Entry
-from everloop.data.ingest import scan
 from everloop.data.predictions import ServedFigures
+from everloop.data.source import listing
+from everloop.data.sources.opened import is_bucket
 from everloop.errors import EverloopError
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
@@ -13,6 +15,7 @@ from everloop.loop.arms.requests import single_action
 from everloop.loop.project import Project
 from everloop.loop.world import Audit, Labels, Queue, Request, Service, Source, World
 from everloop.rollout.service import live_service
+from everloop.tasks.task import why_not_learnable
 from everloop.training.project_code import fingerprint
 from everloop_runtime.capture import sealed_segments
 from everloop_runtime.ids import digest_json
@@ -47,6 +50,7 @@ def observe(project: Project, now: datetime) -> World:
         segments=segments,
         answers=answers,
         service=_service(project),
+        unlearnable=why_not_learnable(project.declaration.task),
         audit=_audit(project, champion),
         canary_figures=_figures(project, canary.bundle if canary else None, since),
         champion_figures=_figures(project, champion, since),
@@ -59,10 +63,10 @@ def observe(project: Project, now: datetime) -> World:
 def _sources(project: Project) -> tuple[Source, ...]:
     found = []
     for path in project.policy.data.sources:
-        folder = project.layout.project / path
-        if folder.is_dir():
-            listing = scan(folder)
-            found.append(Source(path, listing.digest, len(listing.files)))
+        location = project.location(path)
+        if is_bucket(location) or Path(location).exists():
+            now = listing(location)
+            found.append(Source(path, now.digest, now.files))
     return tuple(found)
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from everloop.compute.engine import Engine
+from everloop.data.ingest import IngestRules
+from everloop.data.sources.opened import is_bucket
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.layout import Layout
@@ -15,7 +17,7 @@ from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Fence, Leases
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
-from everloop.tasks.image_classification import ImageClassification
+from everloop.tasks.task import Task
 from everloop_runtime.images import ImageLimits
 
 
@@ -24,7 +26,7 @@ class Declaration:
     """What the project's `product.py` declares, without running it here."""
 
     product: str
-    task: ImageClassification
+    task: Task
     code: str
     """Fingerprint of the project's own code."""
 
@@ -63,6 +65,18 @@ class Project:
         """What a picture may be at most."""
         data = self.policy.data
         return ImageLimits(max_bytes=data.max_bytes, max_pixels=data.max_pixels)
+
+    def location(self, source: str) -> str:
+        """Where a source is: a URI as it is, a path seen from the project's folder."""
+        return source if is_bucket(source) else str(self.layout.project / source)
+
+    @property
+    def ingest_rules(self) -> IngestRules:
+        """What is taken in, and how."""
+        data = self.policy.data
+        return IngestRules(
+            self.declaration.task, self.limits, self.split, data.out_of_image, data.columns
+        )
 
     @property
     def split(self) -> SplitRule:

@@ -97,6 +97,8 @@ class World:
     """Answers of the champion that are in the store."""
     service: Service | None = None
     """None: it does not answer."""
+    unlearnable: str | None = None
+    """Why no model can be learnt of the product's task; None when one can."""
     audit: Audit | None = None
     """The latest of the champion; None without one."""
     canary_figures: ServedFigures | None = None

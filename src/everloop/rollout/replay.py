@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from everloop.errors import EverloopError
 from everloop.evaluation.evaluate import Evaluation
-from everloop.tasks.image_classification import ImageClassification
+from everloop.tasks.task import Learnable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def replay(client: "Client", images: Sequence[bytes], classes: Sequence[str]) ->
 
 
 def judge_replay(
-    evaluation: Evaluation, answers: Replay, tolerance: float, task: ImageClassification
+    evaluation: Evaluation, answers: Replay, tolerance: float, task: Learnable
 ) -> ReplayVerdict:
     """Hold the live answers to the evaluation's, sample by sample and metric by metric.
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from everloop.errors import Refused
 from everloop.ids import Json
+from everloop.labels import Label, LabelKind
+from everloop.tasks.names import class_names, image_size, why_not
+from everloop.tasks.task import Modality
 from everloop_runtime.images import ImageSpec
 
 if TYPE_CHECKING:
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BINS = 15
-_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True, init=False)
@@ -21,6 +22,8 @@ class ImageClassification:
     """Images of `size` (height, width) and `channels` (1 grey, 3 RGB), each of one class."""
 
     kind: ClassVar[str] = "image-classification"
+    modality: ClassVar[Modality] = "image"
+    label_kind: ClassVar[LabelKind] = "class"
     classes: tuple[str, ...]
     size: tuple[int, int]
     channels: int
@@ -29,14 +32,13 @@ class ImageClassification:
         self, classes: str | Sequence[str], size: tuple[int, int] = (224, 224), channels: int = 3
     ) -> None:
         """A string of classes means one class a character. `Refused` when they do not do."""
-        names = tuple(str(name) for name in classes)
-        if len(names) < 2 or len(set(names)) != len(names) or not all(names):
-            raise Refused(f"at least two classes, each named once, are wanted; got {names}")
-        if channels not in _CHANNELS or len(size) != 2 or min(size) < 1:
-            raise Refused(f"size is (height, width) and channels 1 or 3; got {size} and {channels}")
-        object.__setattr__(self, "classes", names)
-        object.__setattr__(self, "size", (int(size[0]), int(size[1])))
+        object.__setattr__(self, "classes", class_names(classes, 2))
+        object.__setattr__(self, "size", image_size(size, channels))
         object.__setattr__(self, "channels", channels)
+
+    def accepts(self, label: Label) -> str | None:
+        """Why a label is none of this task's; None when it is one."""
+        return why_not(label, self.label_kind, self.classes)
 
     def declaration(self) -> Mapping[str, Json]:
         """The task as JSON."""

@@ -5,12 +5,12 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from everloop.errors import Refused
-from everloop.tasks.image_classification import ImageClassification
+from everloop.tasks.task import Task
 
 GROUP = "everloop.tasks"
 
 
-def by_declaration(declaration: Mapping[str, Any]) -> ImageClassification:
+def by_declaration(declaration: Mapping[str, Any]) -> Task:
     """The task that a declaration describes; `Refused` naming the installed ones otherwise."""
     settings = dict(declaration)
     kind = settings.pop("kind", None)
@@ -18,6 +18,10 @@ def by_declaration(declaration: Mapping[str, Any]) -> ImageClassification:
     if kind not in installed:
         told = ", ".join(sorted(installed)) or "none"
         raise Refused(f"no task {kind!r} is installed; installed: {told}")
-    task = installed[kind].load()(**settings)
-    assert isinstance(task, ImageClassification)  # noqa: S101 - the one task of this version
+    try:
+        task = installed[kind].load()(**settings)
+    except TypeError as error:
+        raise Refused(f"the task {kind!r} does not take these settings: {error}") from error
+    if not isinstance(task, Task):
+        raise Refused(f"the entry point {kind!r} of {GROUP} is no task; see everloop.tasks.task")
     return task

@@ -1,4 +1,7 @@
-"""Take a source folder's new files into the store."""
+"""Take what is new in a source into the store."""
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 from everloop.action import Action, Outcome
 from everloop.data.ingest import ingest as take_in
@@ -6,23 +9,20 @@ from everloop.loop.project import Project, Turn
 
 
 def ingest(project: Project, turn: Turn, action: Action) -> Outcome:
-    """Every file of the folder is in the store, or quarantined with its reason."""
+    """Every sample of the source is in the store, or quarantined with its reason."""
     source = str(action.inputs["source"])
+    columns = action.inputs.get("columns")
+    rules = project.ingest_rules
+    if isinstance(columns, Mapping):
+        told = {what: str(name) for what, name in columns.items()}
+        rules = replace(rules, columns={**rules.columns, **told})
+    named = action.inputs.get("format") or project.policy.data.formats.get(source)
     report = take_in(
         project.data,
-        project.layout.project / source,
+        project.location(source),
         source=source,
-        classes=project.declaration.task.classes,
-        limits=project.limits,
+        rules=rules,
         now=turn.now,
-        split=project.split,
+        format_name=None if named is None else str(named),
     )
-    return Outcome(
-        final=True,
-        result={
-            "added": report.added,
-            "known": report.known,
-            "labelled": report.labelled,
-            "quarantined": len(report.quarantined),
-        },
-    )
+    return Outcome(final=True, result=report.as_json())

@@ -13,6 +13,8 @@ ARM = "learn"
 
 def learn(policy: Policy, world: World, pursuit: Pursuit | None) -> Decision:
     """Bring the present training to its end, or begin another when there is reason to."""
+    if world.unlearnable is not None:
+        return Decision(ARM, None, world.unlearnable)
     if pursuit is not None and pursuit.stage == "train" and pursuit.action is not None:
         return ask(world, ARM, pursuit.action, pursuit.reason)
     if pursuit is not None and not pursuit.ended:

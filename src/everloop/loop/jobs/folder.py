@@ -10,8 +10,8 @@ from everloop.data.store import DataStore
 from everloop.ids import Json
 from everloop.layout import Layout
 from everloop.policy import StoragePolicy
-from everloop.tasks.image_classification import ImageClassification
 from everloop.tasks.registry import by_declaration
+from everloop.tasks.task import Learnable, learnable
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json
 
@@ -31,8 +31,9 @@ class JobFolder:
         return Layout(Path(self.inputs["project"]))
 
     @property
-    def task(self) -> ImageClassification:
-        return by_declaration(self.inputs["task"])
+    def task(self) -> Learnable:
+        """What is learnt; `Refused` when this version cannot learn it."""
+        return learnable(by_declaration(self.inputs["task"]))
 
     @property
     def data(self) -> DataStore:

@@ -1,0 +1,1 @@
+"""Where data comes from: folders, archives and buckets, each seen as one tree of files."""
