@@ -30,7 +30,7 @@ from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import Json, SampleId
-from everloop.labels import Label, encode
+from everloop.labels import encode
 from everloop.tasks.task import Task
 from everloop_runtime.ids import sample_id
 from everloop_runtime.images import ImageLimits

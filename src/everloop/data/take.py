@@ -38,9 +38,7 @@ def take(
 
     fits = fits or frozenset(classes).__contains__
     with store.catalogue.view() as view:
-        found = sorted(
-            (p for p in view.all_pinnable() if fits(p.label)), key=lambda p: p.sample
-        )
+        found = sorted((p for p in view.all_pinnable() if fits(p.label)), key=lambda p: p.sample)
     kept = [p.sample for p in found]
     labels = found
     facts = [(p.side, p.origin) for p in found]
