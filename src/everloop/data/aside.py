@@ -14,9 +14,7 @@ _MOST_FILES = 5_000
 class Aside:
     """The bad files of one pass over a source; may be told of them on any thread."""
 
-    def __init__(
-        self, quarantine: Quarantine, source: str, location: str, now: datetime
-    ) -> None:
+    def __init__(self, quarantine: Quarantine, source: str, location: str, now: datetime) -> None:
         self._quarantine, self._source, self._now = quarantine, source, now
         self._location = location.rstrip("/")
         self._lock = threading.Lock()

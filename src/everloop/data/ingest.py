@@ -18,14 +18,14 @@ from everloop.data.arrivals import arrival_key
 from everloop.data.aside import Aside
 from everloop.data.decoding import Decoders
 from everloop.data.examinations import ExaminationLog
-from everloop.data.examined import Bad, DecodingLimits, Examined
+from everloop.data.examined import Bad, DecodingLimits, Examined, Reason
 from everloop.data.fit import OutOfImage, fit
 from everloop.data.formats.format import wanted_by
 from everloop.data.incoming import Incoming
 from everloop.data.quarantine import shown
 from everloop.data.samples import NewSample
 from everloop.data.source import OpenSource, open_source
-from everloop.data.sources.tree import Tree
+from everloop.data.sources.tree import TooLarge, Tree
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused
@@ -222,7 +222,8 @@ class _Intake:
         try:
             data = one.read(self._rules.limits.max_bytes)
         except (Refused, OSError) as error:
-            self._aside.add(one.name, "unreadable", problem or str(error), None)
+            reason: Reason = "too-many-bytes" if isinstance(error, TooLarge) else "unreadable"
+            self._aside.add(one.name, reason, problem or str(error), None)
             return None
         self._read += len(data)
         if problem:

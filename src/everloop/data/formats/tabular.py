@@ -17,7 +17,7 @@ from everloop.data.formats.pictures import missing, side_in
 from everloop.data.formats.sketch import Sketch
 from everloop.data.formats.tables import TABLES, columns_of, is_table, rows_of
 from everloop.data.incoming import Incoming
-from everloop.data.sources.tree import Tree
+from everloop.data.sources.tree import TooLarge, Tree
 from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.labels import ClassLabel, Label, ValueLabel
@@ -82,7 +82,7 @@ def _incoming(path: str, number: int, row: dict[str, Any] | str, wanted: Wanted)
 
 def _bounded(data: bytes, most: int) -> bytes:
     if len(data) > most:
-        raise Refused(f"it has {len(data)} bytes; at most {most} are taken")
+        raise TooLarge(f"it has {len(data)} bytes; at most {most} are taken")
     return data
 
 

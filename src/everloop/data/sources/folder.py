@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from everloop.data.sources.tree import Entry
+from everloop.data.sources.tree import Entry, TooLarge
 from everloop.errors import Refused
 
 
@@ -47,19 +47,19 @@ class FolderTree:
             yield from self._walk(f"{folder}/{name}", f"{prefix}{name}/")
 
     def read(self, path: str, most: int) -> bytes:
-        """The bytes of one file; `Refused` when there are more than `most`, or no such file."""
+        """The bytes of one file; `TooLarge` beyond `most`, `Refused` when there is no such file."""
         handle = self._open(path)
         try:
             size = os.fstat(handle).st_size
             if size > most:
-                raise Refused(f"it has {size} bytes; at most {most} are taken")
+                raise TooLarge(f"it has {size} bytes; at most {most} are taken")
             data = os.read(handle, size + 1)
             while len(data) <= most and (more := os.read(handle, most + 1 - len(data))):
                 data += more
         finally:
             os.close(handle)
         if len(data) > most:
-            raise Refused(f"it has more than {most} bytes; at most {most} are taken")
+            raise TooLarge(f"it has more than {most} bytes; at most {most} are taken")
         return data
 
     @contextmanager

@@ -18,7 +18,7 @@ from everloop.data.sources.archive import (
     Tally,
     safe_name,
 )
-from everloop.data.sources.tree import Entry, is_hidden
+from everloop.data.sources.tree import Entry, TooLarge, is_hidden
 from everloop.errors import Refused
 
 _PIECE = 2**20
@@ -99,13 +99,13 @@ class TarTree:
             yield Entry(path, size, stamp)
 
     def read(self, path: str, most: int) -> bytes:
-        """The bytes of one file; `Refused` when there are more than `most`, or no such file."""
+        """The bytes of one file; `TooLarge` beyond `most`, `Refused` when there is no such file."""
         place = self._members.get(path)
         if place is None:
             raise Refused(f"{path!r} is not in the source")
         start, size, _ = place
         if size > most:
-            raise Refused(f"it has {size} bytes; at most {most} are taken")
+            raise TooLarge(f"it has {size} bytes; at most {most} are taken")
         self._file.seek(start)
         data = self._file.read(size)
         if len(data) < size:

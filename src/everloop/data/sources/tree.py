@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from everloop.errors import Refused
+
 _NOTE_NAMES = frozenset(
     ("license", "licence", "copying", "notice", "readme", "sha256sums", "md5sums", "thumbs.db")
 )
@@ -27,6 +29,10 @@ class Entry:
         return self.path.rpartition("/")[2]
 
 
+class TooLarge(Refused):
+    """A file has more bytes than may be read."""
+
+
 class Tree(Protocol):
     """The files of one source. Links are not followed, hidden files are not there."""
 
@@ -38,7 +44,7 @@ class Tree(Protocol):
         """Every file once, always in the same order; the listing is not held in memory."""
 
     def read(self, path: str, most: int) -> bytes:
-        """The bytes of one file; `Refused` when there are more than `most`, or no such file."""
+        """The bytes of one file; `TooLarge` beyond `most`, `Refused` when there is no such file."""
 
     def open(self, path: str) -> AbstractContextManager[BinaryIO]:
         """The same as a stream, for files that are read piece by piece."""

@@ -14,7 +14,7 @@ from everloop.data.sources.archive import (
     Tally,
     safe_name,
 )
-from everloop.data.sources.tree import Entry, is_hidden
+from everloop.data.sources.tree import Entry, TooLarge, is_hidden
 from everloop.errors import Refused
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
@@ -66,11 +66,11 @@ class ZipTree:
             yield Entry(path, info.file_size, f"{info.file_size}-{info.CRC:08x}")
 
     def read(self, path: str, most: int) -> bytes:
-        """The bytes of one file; `Refused` when there are more than `most`, or no such file."""
+        """The bytes of one file; `TooLarge` beyond `most`, `Refused` when there is no such file."""
         with self.open(path) as file:
             data = file.read(most + 1)
         if len(data) > most:
-            raise Refused(f"it has more than {most} bytes; at most {most} are taken")
+            raise TooLarge(f"it has more than {most} bytes; at most {most} are taken")
         return data
 
     @contextmanager
