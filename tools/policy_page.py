@@ -36,8 +36,23 @@ def page() -> str:
     for name, field in policy.Policy.model_fields.items():
         kind = field.annotation
         if inspect.isclass(kind) and issubclass(kind, BaseModel):
-            parts.append(_table(name, kind, _meanings(classes[kind.__name__])))
+            parts += _tables(name, kind, classes)
     return "".join(parts)
+
+
+def _tables(name: str, kind: type[BaseModel], classes: dict[str, ast.ClassDef]) -> list[str]:
+    """A table's page, then those of the tables within it."""
+    meanings = _meanings(classes[kind.__name__])
+    inner = {
+        field: value.annotation
+        for field, value in kind.model_fields.items()
+        if inspect.isclass(value.annotation) and issubclass(value.annotation, BaseModel)
+    }
+    plain = {field: text for field, text in meanings.items() if field not in inner}
+    parts = [_table(name, kind, plain)]
+    for field, model in inner.items():
+        parts += _tables(f"{name}.{field}", model, classes)
+    return parts
 
 
 def _table(name: str, kind: type[BaseModel], meanings: dict[str, str]) -> str:
@@ -69,6 +84,8 @@ def _toml(value: object) -> str:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return "none"
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, list):

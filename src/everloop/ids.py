@@ -19,14 +19,22 @@ QuarantineId = NewType("QuarantineId", str)
 LabelTaskId = NewType("LabelTaskId", str)
 """Hex digest of the round and the sample a label task is about."""
 
+PolicyVersion = NewType("PolicyVersion", str)
+"""Hex digest of everything that decides what labellers see of a sample."""
+
+RenditionId = NewType("RenditionId", str)
+"""Lower-case hex SHA-256 of a rendition's bytes."""
+
 __all__ = [
     "ActionKey",
     "AnnotationId",
     "BundleId",
     "Json",
     "LabelTaskId",
+    "PolicyVersion",
     "PredictionId",
     "QuarantineId",
+    "RenditionId",
     "SampleId",
     "SnapshotId",
 ]

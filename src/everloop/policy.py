@@ -51,6 +51,15 @@ def _growing(shares: tuple[float, ...]) -> tuple[float, ...]:
     return shares
 
 
+def _metadata_first(filters: tuple[str, ...]) -> tuple[str, ...]:
+    if "metadata" not in filters:
+        raise ValueError('"metadata" must be among the filters: it cannot be switched off')
+    if len(set(filters)) != len(filters):
+        raise ValueError("each filter is named once")
+    return filters
+
+
+Part = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -211,6 +220,73 @@ class LabellingPolicy(_Table):
     """How long a task stays with the person who took it."""
 
 
+class FacesPolicy(_Table):
+    """`[privacy.faces]`: the filter `faces` and what it blurs."""
+
+    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """A region scored lower is left as it is; a lower bound blurs more, wrongly too."""
+    margin: Annotated[float, Field(ge=0, le=2)] = 0.25
+    """How far beyond the face is blurred, in parts of its size: hair and ears tell who it is."""
+
+
+class TextPolicy(_Table):
+    """`[privacy.text]`: the filter `text` and which read text it blacks out."""
+
+    kinds: tuple[
+        Literal["email", "phone", "card", "iban", "national-number", "name", "pattern"], ...
+    ] = ("email", "phone", "card", "iban", "national-number", "name", "pattern")
+    """Which personal data is looked for."""
+    phone_regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "PL", "NL")
+    """Countries whose phone numbers are known also without `+` and the country's code."""
+    national_numbers: tuple[str, ...] = (
+        "be.nn", "bg.egn", "br.cpf", "ch.ssn", "cz.rc", "de.idnr", "dk.cpr", "ee.ik", "es.dni",
+        "es.nie", "fi.hetu", "fr.nir", "hr.oib", "it.codicefiscale", "lt.asmens", "nl.bsn",
+        "no.fodselsnummer", "pl.pesel", "pt.cc", "ro.cnp", "se.personnummer", "tr.tckimlik",
+        "us.ssn",
+    )  # fmt: skip
+    """Numbers of persons, as python-stdnum names them; those with a check digit are checked."""
+    names: tuple[str, ...] = ()
+    """Names of people that are blacked out wherever they are read, whatever their case."""
+    names_file: str | None = None
+    """A text file in the project with more names, one a line."""
+    patterns: dict[str, str] = Field(default_factory=dict)
+    """Regular expressions of the product's own, by the name under which they are reported."""
+    allow: tuple[str, ...] = ()
+    """Texts that are never personal here, such as the company's own phone number."""
+    min_score: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    """Lines read with less confidence are not looked at."""
+
+
+class PrivacyPolicy(_Table):
+    """`[privacy]`: what is taken out of a picture before a labeller, person or vendor, sees it."""
+
+    filters: Annotated[tuple[str, ...], AfterValidator(_metadata_first)] = ("metadata",)
+    """`metadata` always: labellers get a fresh encoding of the pixels. `faces`, `text` and
+    installed plug-ins when they are named; one that is not installed closes the gate."""
+    regions: tuple[tuple[Part, Part, Part, Part], ...] = ()
+    """Always blacked out: left, top, width, height, in parts of the upright picture."""
+    moderators: tuple[str, ...] = ()
+    """Installed plug-ins that may hold a picture back; `@product.moderate` needs no naming."""
+    max_side: Annotated[int, Field(ge=16, le=16384)] = 2048
+    """A larger picture is made this long; the filters look at exactly what labellers will see."""
+    format: Literal["auto", "png", "jpeg", "webp"] = "auto"
+    """What labellers get; `auto` is PNG up to 65,536 pixels and JPEG above."""
+    quality: Annotated[int, Field(ge=1, le=100)] = 90
+    """Of JPEG and WebP."""
+    options: dict[str, dict[str, bool | int | float | str]] = Field(default_factory=dict)
+    """Settings of plug-ins, by their names."""
+    faces: FacesPolicy = FacesPolicy()
+    """The filter `faces`."""
+    text: TextPolicy = TextPolicy()
+    """The filter `text`."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Pictures filtered at once, each in a process of its own."""
+    patience: Duration = timedelta(seconds=60)
+    """A picture whose filters take longer is held back."""
+    timeout: Duration = timedelta(hours=2)
+    """Filtering a round of label tasks that takes longer is ended."""
+
+
 class ServePolicy(_Table):
     """`[serve]`: the prediction service."""
 
@@ -252,6 +328,7 @@ class Policy(_Table):
     rollout: RolloutPolicy = RolloutPolicy()
     monitor: MonitorPolicy = MonitorPolicy()
     labelling: LabellingPolicy = LabellingPolicy()
+    privacy: PrivacyPolicy = PrivacyPolicy()
     serve: ServePolicy = ServePolicy()
     tracking: TrackingPolicy = TrackingPolicy()
     loop: LoopPolicy = LoopPolicy()

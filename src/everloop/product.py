@@ -1,6 +1,6 @@
 """What a user declares: a product, its task, and the function that learns it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -61,6 +61,26 @@ class Run(Protocol):
 TrainFunction: TypeAlias = Callable[[TrainingData, Params, Run], Any]
 
 
+class Shown(Protocol):
+    """One picture as labellers would get it, for `@product.moderate`."""
+
+    @property
+    def sample(self) -> str:
+        """The sample's id."""
+
+    @property
+    def pixels(self) -> "NDArray[np.uint8]":
+        """`[height, width, 3]`, RGB, upright, with personal data covered."""
+
+    @property
+    def regions(self) -> "Sequence[Any]":
+        """What was covered: each has `kind`, `left`, `top`, `width`, `height`, `score`."""
+
+
+ModerateFunction: TypeAlias = Callable[[Shown], str | None]
+"""Why a picture must not be shown to labellers at all; None when it may."""
+
+
 class Product:
     """A product: `task` says what is learnt, the function under `@product.train` how."""
 
@@ -70,6 +90,7 @@ class Product:
         self.name = name
         self.task = task
         self._train: TrainFunction | None = None
+        self._moderate: ModerateFunction | None = None
 
     def train(self, function: TrainFunction) -> TrainFunction:
         """Use as `@product.train`: what `function` returns is exported to ONNX."""
@@ -77,6 +98,18 @@ class Product:
             raise Refused(f"product {self.name!r} already has a training function")
         self._train = function
         return function
+
+    def moderate(self, function: ModerateFunction) -> ModerateFunction:
+        """Use as `@product.moderate`: a reason from `function` holds a picture back."""
+        if self._moderate is not None:
+            raise Refused(f"product {self.name!r} already has a function marked @product.moderate")
+        self._moderate = function
+        return function
+
+    @property
+    def moderation(self) -> ModerateFunction | None:
+        """The function given to `@product.moderate`, if there is one."""
+        return self._moderate
 
     @property
     def training_function(self) -> TrainFunction:

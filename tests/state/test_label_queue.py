@@ -3,10 +3,13 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+from tests.support.clearances import VERSION, cleared
 from tests.support.clock import at
 
 from everloop.errors import Conflict, Refused
@@ -18,29 +21,40 @@ from everloop.state.lease import Fence
 LEASE = timedelta(minutes=10)
 
 
-def _task(name: str, purpose: Purpose = "train", suggestion: str = "1") -> LabelTask:
-    return LabelTask(
-        id=LabelTaskId(name),
-        sample=SampleId(name * 8),
-        round="select-1",
-        purpose=purpose,
-        suggestion=suggestion,
-        suggested_by="b" * 64,
-        suggestion_confidence=0.5,
-        created_at=at(0),
-    )
+MakeTask: TypeAlias = Callable[..., LabelTask]
 
 
-def test_a_round_added_twice_is_there_once(database: Database, fence: Fence) -> None:
-    queue = LabelQueue(database)
-    queue.add([_task("a"), _task("b")], fence)
-    queue.add([_task("b"), _task("c")], fence)
+@pytest.fixture
+def task(database: Database, fence: Fence) -> MakeTask:
+    def make(name: str, purpose: Purpose = "train", suggestion: str = "1") -> LabelTask:
+        return LabelTask(
+            id=LabelTaskId(name),
+            cleared=cleared(database, fence, SampleId(name * 8)),
+            round="select-1",
+            purpose=purpose,
+            suggestion=suggestion,
+            suggested_by="b" * 64,
+            suggestion_confidence=0.5,
+            created_at=at(0),
+        )
+
+    return make
+
+
+def test_a_round_added_twice_is_there_once(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task("a"), task("b")], fence)
+    queue.add([task("b"), task("c")], fence)
     assert queue.counts() == {"open": 3}
 
 
-def test_labellers_at_once_never_get_the_same_task(database: Database, fence: Fence) -> None:
-    queue = LabelQueue(database)
-    queue.add([_task(f"t{n:03d}") for n in range(40)], fence)
+def test_labellers_at_once_never_get_the_same_task(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task(f"t{n:03d}") for n in range(40)], fence)
     taken: list[LabelTaskId] = []
 
     def work(name: str) -> None:
@@ -56,9 +70,11 @@ def test_labellers_at_once_never_get_the_same_task(database: Database, fence: Fe
     assert sorted(taken) == [f"t{n:03d}" for n in range(40)]
 
 
-def test_a_task_left_lying_goes_to_the_next(database: Database, fence: Fence) -> None:
-    queue = LabelQueue(database)
-    queue.add([_task("a")], fence)
+def test_a_task_left_lying_goes_to_the_next(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task("a")], fence)
     mine = queue.next("me", at(0), LEASE)
     assert mine is not None
     assert queue.next("you", at(1), LEASE) is None
@@ -68,9 +84,11 @@ def test_a_task_left_lying_goes_to_the_next(database: Database, fence: Fence) ->
     assert queue.next("we", at(-90_000), LEASE) == mine
 
 
-def test_an_answer_can_be_mended_until_it_is_recorded(database: Database, fence: Fence) -> None:
-    queue = LabelQueue(database)
-    queue.add([_task("a")], fence)
+def test_an_answer_can_be_mended_until_it_is_recorded(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task("a")], fence)
     queue.answer(LabelTaskId("a"), "3", "me", at(1))
     queue.answer(LabelTaskId("a"), "4", "me", at(2))
     (answered,) = queue.answered_unrecorded()
@@ -84,10 +102,10 @@ def test_an_answer_can_be_mended_until_it_is_recorded(database: Database, fence:
 
 
 def test_a_mended_answer_is_not_marked_recorded_by_the_older_one(
-    database: Database, fence: Fence
+    database: Database, fence: Fence, task: MakeTask
 ) -> None:
-    queue = LabelQueue(database)
-    queue.add([_task("a")], fence)
+    queue = LabelQueue(database, VERSION)
+    queue.add([task("a")], fence)
     queue.answer(LabelTaskId("a"), "3", "me", at(1))
     read = queue.answered_unrecorded()
     queue.answer(LabelTaskId("a"), "4", "me", at(2))
@@ -96,27 +114,31 @@ def test_a_mended_answer_is_not_marked_recorded_by_the_older_one(
     assert answered.label == "4"
 
 
-def test_a_saved_answer_survives_sigkill(tmp_path: Path, database: Database, fence: Fence) -> None:
-    LabelQueue(database).add([_task("a")], fence)
+def test_a_saved_answer_survives_sigkill(
+    tmp_path: Path, database: Database, fence: Fence, task: MakeTask
+) -> None:
+    LabelQueue(database, VERSION).add([task("a")], fence)
     script = f"""
 import os, signal
 from pathlib import Path
 from datetime import datetime, UTC
 from everloop.state.database import Database
 from everloop.state.label_queue import LabelQueue
-LabelQueue(Database.open(Path({str(tmp_path / "state.db")!r}))).answer(
+LabelQueue(Database.open(Path({str(tmp_path / "state.db")!r})), {VERSION!r}).answer(
     "a", "7", "me", datetime.now(UTC))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
-    (answered,) = LabelQueue(database).answered_unrecorded()
+    (answered,) = LabelQueue(database, VERSION).answered_unrecorded()
     assert answered.label == "7"
 
 
-def test_an_audit_tells_how_many_answers_were_right(database: Database, fence: Fence) -> None:
-    queue = LabelQueue(database)
+def test_an_audit_tells_how_many_answers_were_right(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
     assert queue.latest_audit(BundleId("b" * 64)) is None
-    queue.add([_task("a", "audit", "1"), _task("b", "audit", "2"), _task("c", "train")], fence)
+    queue.add([task("a", "audit", "1"), task("b", "audit", "2"), task("c", "train")], fence)
     queue.answer(LabelTaskId("a"), "1", "me", at(1))
     queue.answer(LabelTaskId("b"), "1", "me", at(1))
     queue.answer(LabelTaskId("c"), "1", "me", at(1))

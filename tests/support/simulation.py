@@ -12,10 +12,10 @@ from tests.support.clock import START
 
 from everloop.action import Action, Entry, Outcome
 from everloop.data.predictions import ServedFigures
-from everloop.ids import BundleId, Json
+from everloop.ids import BundleId, Json, PolicyVersion
 from everloop.loop.decide import decide
 from everloop.loop.decision import Decision
-from everloop.loop.world import Audit, Labels, Queue, Request, Service, Source, World
+from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
 from everloop.policy import Policy
 from everloop.state.releases import CanaryState, Release
 from everloop_runtime.ids import digest_json
@@ -32,6 +32,7 @@ def empty_world() -> World:
         labels=Labels("0", 0, 0),
         queue=Queue(0, None, 0, None, None),
         release=Release(),
+        gate=Gate(PolicyVersion("a" * 64)),
         service=Service(0, {}),
     )
 
@@ -63,6 +64,7 @@ class Simulation:
             "rollback": self._roll_back,
             "monitor": self._monitor,
             "select": self._select,
+            "clear": self._clear,
             "close-request": self._close,
         }
 
@@ -143,7 +145,8 @@ class Simulation:
         count = min(count, queue.open)
         if count:
             self._set(
-                queue=Queue(
+                queue=replace(
+                    queue,
                     open=queue.open - count,
                     unrecorded=digest_json([queue.unrecorded, count, str(self.world.now)]),
                     unrecorded_count=queue.unrecorded_count + count,
@@ -269,6 +272,19 @@ class Simulation:
             else self.world.audit,
         )  # fmt: skip
         return {"tasks": count}
+
+    def _clear(self, _action: Action) -> dict[str, Json]:
+        queue = self.world.queue
+        self._set(
+            queue=replace(
+                queue,
+                open=queue.open + queue.uncleared_count,
+                oldest_open=queue.oldest_open or self.world.now,
+                uncleared=None,
+                uncleared_count=0,
+            )
+        )
+        return {"open": queue.uncleared_count, "held": 0}
 
     def _close(self, action: Action) -> dict[str, Json]:
         self._answered(action)

@@ -8,10 +8,13 @@ from everloop.adapters.mlflow_registry import MlflowRegistry
 from everloop.app.declaration import read_declaration
 from everloop.app.storage import open_data
 from everloop.compute.local import LocalEngine
+from everloop.data.owner import keep_to_owner
 from everloop.errors import Refused
 from everloop.layout import Layout
 from everloop.loop.project import Commands, Project
 from everloop.policy_file import parse_policy
+from everloop.privacy.rules import rules_in_force
+from everloop.state.clearances import Clearances
 from everloop.state.database import Database
 from everloop.state.decisions import Decisions
 from everloop.state.journal import Journal
@@ -45,18 +48,24 @@ def assemble(path: Path) -> Project:
     declaration = read_declaration(layout, (*_PYTHON, "everloop.app", "describe"))
     tracking = f"sqlite:///{layout.tracking_database}"
     database = Database.open(layout.database)
+    data = open_data(layout, policy.storage)
+    keep_to_owner(layout.data, layout.capture, layout.jobs)
+    hook = declaration.code if declaration.moderates else None
+    rules = rules_in_force(policy.privacy, project, hook)
     return Project(
         layout=layout,
         policy=policy,
         declaration=declaration,
         commands=commands,
-        data=open_data(layout, policy.storage),
+        data=data,
         leases=Leases(database),
         journal=Journal(database),
         releases=Releases(database),
-        queue=LabelQueue(database),
+        queue=LabelQueue(database, rules.version),
         decisions=Decisions(database),
         requests=Requests(database),
+        rules=rules,
+        clearances=Clearances(database, data.renditions),
         engine=LocalEngine(),
         registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
         tracker=MlflowPage(

@@ -28,7 +28,12 @@ def read_declaration(layout: Layout, command: tuple[str, ...]) -> Declaration:
     if not remembered.is_file():
         write_atomic(remembered, _ask(layout.project, command))
     told = json.loads(remembered.read_bytes())
-    return Declaration(str(told["product"]), by_declaration(told["task"]), code)
+    return Declaration(
+        str(told["product"]),
+        by_declaration(told["task"]),
+        code,
+        moderates=bool(told.get("moderates", False)),
+    )
 
 
 def _ask(project: Path, command: tuple[str, ...]) -> bytes:

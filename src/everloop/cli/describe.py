@@ -13,5 +13,9 @@ def command(project: Path) -> None:
     from everloop_runtime.ids import Json, canonical_json
 
     product = load_product(project)
-    told: dict[str, Json] = {"product": product.name, "task": dict(product.task.declaration())}
+    told: dict[str, Json] = {
+        "product": product.name,
+        "task": dict(product.task.declaration()),
+        "moderates": product.moderation is not None,
+    }
     click.echo(canonical_json(told).decode())

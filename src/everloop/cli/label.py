@@ -21,17 +21,26 @@ def command() -> None:
 @by_option
 @click.pass_obj
 def take(program: Program, image: Path | None, path: Path, by: str, *, as_json: bool) -> None:
-    """Take the next task; it is yours until its lease ends."""
+    """Take the next task; it is yours until its lease ends.
+
+    The picture is the rendition that the privacy policy allows, never the original.
+    """
+    from everloop.privacy.render import in_format
+
     project = program.open_project(path)
     task = project.queue.next(by, program.clock(), project.policy.labelling.lease)
     if task is None:
-        emit(None) if as_json else click.echo("No task waits.")
+        closed = project.rules.closed
+        why = "No task waits." if closed is None else f"The privacy gate is closed: {closed}"
+        emit(None) if as_json else click.echo(why)
         return
     if image is not None:
-        image.write_bytes(project.data.samples.read([task.sample])[0])
+        image.write_bytes(in_format(project.data.renditions.read(task.cleared.rendition), image))
     told = {
         "task": task.id,
         "sample": task.sample,
+        "rendition": task.cleared.rendition,
+        "privacy": task.cleared.version,
         "suggestion": task.suggestion,
         "confidence": task.suggestion_confidence,
         "classes": list(project.declaration.task.classes),

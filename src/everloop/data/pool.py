@@ -1,5 +1,6 @@
 """Captured samples without a label: what people could be asked about."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,24 @@ class Pool:
     """`[n, D]`"""
 
 
-def unlabelled(store: DataStore, bundle: BundleId, *, start: int, most: int) -> Pool:
-    """Unlabelled samples among a bundle's answers from index `start` on, each once."""
+def unlabelled(
+    store: DataStore,
+    bundle: BundleId,
+    *,
+    start: int,
+    most: int,
+    without: Collection[SampleId] = (),
+) -> Pool:
+    """Unlabelled samples among a bundle's answers from index `start` on, each once.
+
+    `without`: samples that must not be asked about.
+    """
     total = store.predictions.count(bundle)
     window = store.predictions.window(bundle, max(start, total - most), most)
     labelled = store.annotations.standing(list(dict.fromkeys(window.samples)))
     first: dict[SampleId, int] = {}
     for row, sample in enumerate(window.samples):
-        if sample not in labelled:
+        if sample not in labelled and sample not in without:
             first.setdefault(sample, row)
     rows = list(first.values())
     places = store.samples.places(list(first))

@@ -12,6 +12,7 @@ from everloop.data.examinations import Examinations
 from everloop.data.location import Location, Place, located
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
+from everloop.data.renditions import Renditions
 from everloop.data.samples import Samples
 from everloop.data.schemas import Tables
 from everloop.data.snapshots import Snapshots
@@ -81,6 +82,11 @@ class DataStore:
     def quarantine(self) -> Quarantine:
         """Files that could not be taken in."""
         return Quarantine(self._place)
+
+    @cached_property
+    def renditions(self) -> Renditions:
+        """What labellers may see."""
+        return Renditions(self._place)
 
     def labelled_counts(self) -> LabelledCounts:
         """How many samples have a standing label."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from everloop.action import Action, Outcome
 from everloop.errors import Conflict, Refused, Unavailable
 from everloop.loop.actions.approve import approve
+from everloop.loop.actions.clear import clear_tasks
 from everloop.loop.actions.collect import collect
 from everloop.loop.actions.gate import gate
 from everloop.loop.actions.ingest import ingest
@@ -43,6 +44,7 @@ HANDLERS: Mapping[str, Handler] = {
     "deploy": deploy,
     "monitor": monitor,
     "select": select,
+    "clear": clear_tasks,
 }
 """The one short file behind each kind of Action."""
 

@@ -8,6 +8,7 @@ from everloop.loop.arms.captures import collect_captures
 from everloop.loop.arms.labelling import ask_people
 from everloop.loop.arms.learning import learn
 from everloop.loop.arms.monitoring import watch
+from everloop.loop.arms.privacy import clear_tasks
 from everloop.loop.arms.requests import heed_requests
 from everloop.loop.arms.resume import resume
 from everloop.loop.arms.sources import take_sources
@@ -30,6 +31,7 @@ ARMS: tuple[Arm, ...] = (
     verify,
     roll_out,
     watch,
+    clear_tasks,
     ask_people,
 )
 """Every arm of the loop, in the order in which its parts of the life follow each other."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from everloop.action import Action
-from everloop.ids import BundleId, Json, SnapshotId
+from everloop.ids import BundleId, Json, PolicyVersion, SnapshotId
 from everloop.policy import Policy
 from everloop_runtime.ids import digest_json
 
@@ -143,3 +143,13 @@ def select(bundle: BundleId, window: int, budget: int, purpose: str) -> Action:
     return Action(
         "select", {"bundle": bundle, "window": window, "budget": budget, "purpose": purpose}
     )
+
+
+def clear(policy: Policy, version: PolicyVersion, tasks: str, after: int) -> Action:
+    """Clear label tasks anew under a privacy policy; `tasks` is the digest of their ids.
+
+    `after`: how many such Actions succeeded before, so that a policy that is put back is
+    followed again. More patience or time is worth another attempt too.
+    """
+    bounds = policy.privacy.model_dump(mode="json", include={"workers", "patience", "timeout"})
+    return Action("clear", {"version": version, "tasks": tasks, "after": after, "bounds": bounds})

@@ -13,7 +13,7 @@ from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.requests import single_action
 from everloop.loop.project import Project
-from everloop.loop.world import Audit, Labels, Queue, Request, Service, Source, World
+from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
 from everloop.rollout.service import live_service
 from everloop.tasks.task import why_not_learnable
 from everloop.training.project_code import fingerprint
@@ -21,7 +21,7 @@ from everloop_runtime.capture import sealed_segments
 from everloop_runtime.ids import digest_json
 
 _LASTING = ("snapshot", "train", "track", "evaluate", "gate", "register", "approve", "verify",
-            "canary", "promote", "rollback", "deploy", "select")  # fmt: skip
+            "canary", "promote", "rollback", "deploy", "select", "clear")  # fmt: skip
 """Kinds of which the whole history matters to `decide`; there are few of each."""
 _WINDOWS = 100
 """How many judged windows back `decide` may look."""
@@ -46,6 +46,7 @@ def observe(project: Project, now: datetime) -> World:
         labels=_labels(project),
         queue=_queue(project),
         release=release,
+        gate=_gate(project),
         sources=sources,
         segments=segments,
         answers=answers,
@@ -78,13 +79,22 @@ def _labels(project: Project) -> Labels:
 def _queue(project: Project) -> Queue:
     counts = project.queue.counts()
     unrecorded = project.queue.answered_unrecorded()
+    uncleared = list(project.queue.uncleared())
     return Queue(
         open=counts.get("open", 0),
         unrecorded=digest_json([task.id for task in unrecorded]) if unrecorded else None,
         unrecorded_count=len(unrecorded),
         newest_answer=max((task.at for task in unrecorded), default=None),
         oldest_open=project.queue.oldest_open(),
+        uncleared=digest_json(uncleared) if uncleared else None,
+        uncleared_count=len(uncleared),
     )
+
+
+def _gate(project: Project) -> Gate:
+    rules = project.rules
+    held = 0 if rules.version is None else project.clearances.count_held(rules.version)
+    return Gate(rules.version, rules.closed, rules.warnings(), held)
 
 
 def _audit(project: Project, champion: BundleId | None) -> Audit | None:

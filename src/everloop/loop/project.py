@@ -10,7 +10,9 @@ from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.layout import Layout
 from everloop.policy import Policy
+from everloop.privacy.rules import Rules
 from everloop.registry.port import Registry, TrackerPage
+from everloop.state.clearances import Clearances
 from everloop.state.decisions import Decisions
 from everloop.state.journal import Journal
 from everloop.state.label_queue import LabelQueue
@@ -29,6 +31,8 @@ class Declaration:
     task: Task
     code: str
     """Fingerprint of the project's own code."""
+    moderates: bool = False
+    """Whether it has a function marked `@product.moderate`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,8 @@ class Project:
     queue: LabelQueue
     decisions: Decisions
     requests: Requests
+    rules: Rules
+    clearances: Clearances
     engine: Engine
     registry: Registry
     tracker: TrackerPage

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from everloop.action import Action, Entry
 from everloop.data.predictions import ServedFigures
-from everloop.ids import ActionKey, BundleId, Json
+from everloop.ids import ActionKey, BundleId, Json, PolicyVersion
 from everloop.state.releases import Release
 
 
@@ -47,6 +47,23 @@ class Queue:
     """When the newest of them was given."""
     oldest_open: datetime | None
     """When the oldest open task was made."""
+    uncleared: str | None = None
+    """Digest of the tasks that wait for the privacy filters; None when there are none."""
+    uncleared_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The privacy gate before label tasks."""
+
+    version: PolicyVersion | None
+    """Of the policy in force; None: the gate is closed."""
+    closed: str | None = None
+    """Why it is closed."""
+    warnings: tuple[str, ...] = ()
+    """What labellers may see of personal data, in plain words."""
+    held: int = 0
+    """Samples held back under this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,7 @@ class World:
     labels: Labels
     queue: Queue
     release: Release
+    gate: Gate
     sources: tuple[Source, ...] = ()
     segments: tuple[str, ...] = ()
     """Sealed segments of captured answers, oldest first."""

@@ -1,14 +1,17 @@
-"""The label tasks of people: taken under a lease, answered durably, recorded once."""
+"""The label tasks of people: made of cleared samples only, taken under a lease, answered
+durably, recorded once."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, case, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 
 from everloop.errors import Conflict, Refused
-from everloop.ids import LabelTaskId, SampleId
+from everloop.ids import LabelTaskId, PolicyVersion, SampleId
+from everloop.state.clearances import Cleared, restored
 from everloop.state.database import Database
 from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import label_tasks
@@ -25,7 +28,8 @@ class LabelTask:
     """One sample waiting for a person."""
 
     id: LabelTaskId
-    sample: SampleId
+    cleared: Cleared
+    """The sample, and the rendition of it that labellers get."""
     round: str
     purpose: Purpose
     suggestion: str | None
@@ -33,6 +37,10 @@ class LabelTask:
     suggested_by: str | None
     suggestion_confidence: float | None
     created_at: datetime
+
+    @property
+    def sample(self) -> SampleId:
+        return self.cleared.sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +55,31 @@ class Answered:
 
 
 class LabelQueue:
-    """A task is `open`, `answered`, `recorded` (it is an annotation) or `skipped`."""
+    """A task is `open`, `answered`, `recorded` (it is an annotation), `skipped`, `uncleared` or
+    `held` (back from labellers).
 
-    def __init__(self, database: Database) -> None:
+    A task that another privacy policy than the one in force opened or held counts as uncleared
+    and is given to nobody until it is judged anew.
+    """
+
+    def __init__(self, database: Database, version: PolicyVersion | None) -> None:
+        """`version` is of the policy in force; None: the gate is closed, nobody gets a task."""
         self._database = database
+        self._version = version or ""
+        stale = _T.status.in_(("open", "held")) & (_T.policy_version != self._version)
+        self._status = case((stale, "uncleared"), else_=_T.status)
 
     def add(self, tasks: Iterable[LabelTask], fence: Fence) -> None:
-        """Add tasks, all or none; those that are there already stay as they are."""
+        """Add tasks, all or none; those that are there already stay as they are.
+
+        Raises `Refused` for a task whose sample the privacy gate has not cleared.
+        """
+        try:
+            self._add(tasks, fence)
+        except IntegrityError as error:
+            raise Refused(f"no label task was made: {error.orig}") from error
+
+    def _add(self, tasks: Iterable[LabelTask], fence: Fence) -> None:
         with self._database.write() as connection:
             check_fence(connection, fence)
             known = set(connection.execute(select(_T.id)).scalars())
@@ -61,7 +87,9 @@ class LabelQueue:
             rows = [
                 {
                     "id": task.id,
-                    "sample": task.sample,
+                    "sample": _proof(task).sample,
+                    "rendition": task.cleared.rendition,
+                    "policy_version": task.cleared.version,
                     "round": task.round,
                     "purpose": task.purpose,
                     "suggestion": task.suggestion,
@@ -86,7 +114,8 @@ class LabelQueue:
             _T.leased_until > now + lease,
             _T.leased_by == by,
         )
-        query = select(label_tasks).where(_T.status == "open", free).order_by(_T.position).limit(1)
+        shown = self._status == "open"
+        query = select(label_tasks).where(shown, free).order_by(_T.position).limit(1)
         with self._database.write() as connection:
             row = connection.execute(query).one_or_none()
             if row is None:
@@ -125,7 +154,7 @@ class LabelQueue:
 
     def counts(self, round: str | None = None) -> Mapping[str, int]:  # noqa: A002 - the noun
         """How many tasks there are of each status, in one round or in all."""
-        query = select(_T.status, func.count()).group_by(_T.status)
+        query = select(self._status.label("status"), func.count()).group_by(self._status)
         if round is not None:
             query = query.where(_T.round == round)
         with self._database.read() as connection:
@@ -133,9 +162,48 @@ class LabelQueue:
 
     def oldest_open(self) -> datetime | None:
         """When the oldest open task was made."""
-        query = select(_T.created_at).where(_T.status == "open").order_by(_T.position).limit(1)
+        shown = self._status == "open"
+        query = select(_T.created_at).where(shown).order_by(_T.position).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar()
+
+    def uncleared(self) -> Mapping[LabelTaskId, SampleId]:
+        """The tasks that wait for the privacy filters, with their samples, in their order."""
+        query = select(_T.id, _T.sample).where(self._status == "uncleared").order_by(_T.position)
+        with self._database.read() as connection:
+            return {row.id: row.sample for row in connection.execute(query)}
+
+    def clear(
+        self, proofs: Iterable[Cleared], held: Iterable[SampleId], fence: Fence
+    ) -> Mapping[str, int]:
+        """Open the uncleared tasks of the proven samples, and put those of held ones aside.
+
+        Returns how many tasks became `open` and `held`.
+        """
+        done = {"open": 0, "held": 0}
+        with self._database.write() as connection:
+            check_fence(connection, fence)
+            waits = self._status == "uncleared"
+            for proof in proofs:
+                named = {"rendition": proof.rendition, "policy_version": proof.version}
+                done["open"] += connection.execute(
+                    update(label_tasks)
+                    .where(_T.sample == proof.sample, waits)
+                    .values(status="open", **named)
+                ).rowcount
+            for sample in held:
+                done["held"] += connection.execute(
+                    update(label_tasks)
+                    .where(_T.sample == sample, waits)
+                    .values(status="held", policy_version=self._version)
+                ).rowcount
+        return done
+
+    def shown(self, most: int) -> tuple[LabelTask, ...]:
+        """The open tasks that labellers may see, in their order, whoever holds them."""
+        query = select(label_tasks).where(self._status == "open").order_by(_T.position)
+        with self._database.read() as connection:
+            return tuple(map(_task, connection.execute(query.limit(most))))
 
     def latest_audit(self, bundle: str) -> tuple[datetime, int, int] | None:
         """Of the newest audit of a bundle's answers: when, how many answered, how many right."""
@@ -179,10 +247,16 @@ class LabelQueue:
                 )
 
 
+def _proof(task: LabelTask) -> Cleared:
+    if not isinstance(task.cleared, Cleared):
+        raise Refused(f"label task {task.id[:8]} has no proof that its sample was cleared")
+    return task.cleared
+
+
 def _task(row: Row[Any]) -> LabelTask:
     return LabelTask(
         row.id,
-        row.sample,
+        restored(row.sample, row.rendition, row.policy_version),
         row.round,
         row.purpose,
         row.suggestion,

@@ -106,7 +106,24 @@ label_tasks = Table(
     Column("answered_by", String),
     Column("answered_at", Moment),
     Column("skip_reason", Text),
+    Column("rendition", String, nullable=False),
+    Column("policy_version", String, nullable=False),
     Index("label_tasks_waiting", "status", "position"),
+)
+# Triggers, which only the migration states, let no task in or open without a clearance.
+
+clearances = Table(
+    "clearances",
+    metadata,
+    Column("sample", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("rendition", String),
+    Column("verdict", String, nullable=False),
+    Column("reason", Text),
+    Column("at", Moment, nullable=False),
+    Column("released_by", String),
+    Column("released_because", Text),
+    Column("released_at", Moment),
 )
 
 decisions = Table(

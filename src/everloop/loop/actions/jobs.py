@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from everloop.action import Action, Outcome
-from everloop.compute.job import Failed, Job, Running
-from everloop.ids import Json
+from everloop.compute.job import Failed, Job, JobState, Running
+from everloop.ids import ActionKey, Json
 from everloop.loop.project import Project, Turn
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json
@@ -32,10 +32,7 @@ def verify(project: Project, _turn: Turn, action: Action) -> Outcome:
 def _follow(
     project: Project, action: Action, extra: Mapping[str, Json], timeout: timedelta
 ) -> Outcome:
-    folder = project.layout.jobs / action.key
-    _state_inputs(project, action, extra)
-    job = Job(action.key, (*project.commands.job, str(folder)), folder, timeout)
-    state = project.engine.ensure(job)
+    state = job_state(project, action.key, action.kind, {**action.inputs, **extra}, timeout)
     if isinstance(state, Running):
         return Outcome(final=False, delay=_POLL)
     if isinstance(state, Failed):
@@ -43,18 +40,25 @@ def _follow(
     return Outcome(final=True, result=state.result)
 
 
-def _state_inputs(project: Project, action: Action, extra: Mapping[str, Json]) -> None:
-    path = project.layout.jobs / action.key / "inputs.json"
-    if path.exists():
-        return
-    inputs: dict[str, Json] = {
-        **action.inputs,
-        **extra,
-        "kind": action.kind,
-        "key": action.key,
-        "storage": project.policy.storage.model_dump(mode="json"),
-        "project": str(project.layout.project),
-        "product": project.declaration.product,
-        "task": project.declaration.task.declaration(),
-    }
-    write_atomic(path, canonical_json(inputs))
+def job_state(
+    project: Project,
+    key: ActionKey,
+    kind: str,
+    inputs: Mapping[str, Json],
+    timeout: timedelta,
+) -> JobState:
+    """The state of the job of this key, started with `inputs` if it was not yet."""
+    folder = project.layout.jobs / key
+    path = folder / "inputs.json"
+    if not path.exists():
+        told: dict[str, Json] = {
+            **inputs,
+            "kind": kind,
+            "key": key,
+            "storage": project.policy.storage.model_dump(mode="json"),
+            "project": str(project.layout.project),
+            "product": project.declaration.product,
+            "task": project.declaration.task.declaration(),
+        }
+        write_atomic(path, canonical_json(told))
+    return project.engine.ensure(Job(key, (*project.commands.job, str(folder)), folder, timeout))

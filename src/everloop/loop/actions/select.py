@@ -1,18 +1,25 @@
-"""Choose the samples worth a person's time and make label tasks of them."""
+"""Choose the samples worth a person's time, have them cleared, and make label tasks of them."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from everloop.action import Action, Outcome
 from everloop.data.pool import Pool, unlabelled
-from everloop.ids import BundleId, LabelTaskId, SampleId
+from everloop.ids import BundleId, Json, LabelTaskId, SampleId
 from everloop.labelling.select import choose, draw
+from everloop.loop.clearing import clear, open_gate
 from everloop.loop.project import Project, Turn
+from everloop.state.clearances import Cleared
 from everloop.state.label_queue import LabelTask, Purpose
 from everloop_runtime.bundle import open_bundle
-from everloop_runtime.ids import digest_json
+from everloop_runtime.files import write_atomic
+from everloop_runtime.ids import canonical_json, digest_json
 
 _POOL = 5000
 """The newest captured samples that are looked at."""
+_POLL = timedelta(milliseconds=300)
 
 
 def select(project: Project, turn: Turn, action: Action) -> Outcome:
@@ -20,32 +27,72 @@ def select(project: Project, turn: Turn, action: Action) -> Outcome:
 
     To teach: part of the round is drawn at random from the hold-out's side, so that evaluation
     follows the world without bias; the rest is what teaches most. To audit: all are drawn at
-    random.
+    random. What the privacy gate holds back is left out.
     """
     if made := sum(project.queue.counts(action.key).values()):
         return Outcome(final=True, result={"tasks": made})
+    plan = _plan(project, action)
+    judged = clear(project, turn, [SampleId(row["sample"]) for row in plan])
+    if judged is None:
+        return Outcome(final=False, delay=_POLL)
+    tasks = [
+        _task(action, turn, row, proof)
+        for row in plan
+        if (proof := judged.cleared.get(SampleId(row["sample"]))) is not None
+    ]
+    project.queue.add(tasks, turn.fence)
+    counts: dict[str, Json] = {row["purpose"]: 0 for row in plan}
+    for task in tasks:
+        counts[task.purpose] = int(str(counts[task.purpose])) + 1
+    return Outcome(final=True, result={**counts, "held": len(plan) - len(tasks)})
+
+
+def _plan(project: Project, action: Action) -> Sequence[Mapping[str, Any]]:
+    """The round's samples with what is offered for each.
+
+    Written down when it is made: while the filters work, new answers come in, and the round must
+    stay the one that is filtered.
+    """
+    path = project.layout.jobs / action.key / "plan.json"
+    if not path.exists():
+        write_atomic(path, canonical_json(_choose_and_offer(project, action)))
+    plan: list[Mapping[str, Any]] = json.loads(path.read_bytes())
+    return plan
+
+
+def _choose_and_offer(project: Project, action: Action) -> list[Json]:
     bundle = BundleId(str(action.inputs["bundle"]))
-    pool = unlabelled(project.data, bundle, start=_harm_began(project, action), most=_POOL)
-    chosen = _choose(project, action, pool)
+    held = {line.sample for line in project.clearances.list(open_gate(project), "held")}
+    pool = unlabelled(
+        project.data, bundle, start=_harm_began(project, action), most=_POOL, without=held
+    )
     classes = open_bundle(project.layout.bundles / bundle).manifest.classes
     offers = dict(zip(pool.samples, pool.probabilities, strict=True))
+    plan: list[Json] = []
+    for purpose, samples in _choose(project, action, pool):
+        for sample in samples:
+            best = int(offers[sample].argmax())
+            offer: dict[str, Json] = {
+                "sample": sample,
+                "purpose": purpose,
+                "suggestion": classes[best],
+                "confidence": float(offers[sample][best]),
+            }
+            plan.append(offer)
+    return plan
 
-    def task(sample: SampleId, purpose: Purpose) -> LabelTask:
-        best = int(offers[sample].argmax())
-        return LabelTask(
-            id=LabelTaskId(digest_json({"round": action.key, "sample": sample})),
-            sample=sample,
-            round=action.key,
-            purpose=purpose,
-            suggestion=classes[best],
-            suggested_by=bundle,
-            suggestion_confidence=float(offers[sample][best]),
-            created_at=turn.now,
-        )
 
-    tasks = [task(sample, purpose) for purpose, samples in chosen for sample in samples]
-    project.queue.add(tasks, turn.fence)
-    return Outcome(final=True, result={purpose: len(samples) for purpose, samples in chosen})
+def _task(action: Action, turn: Turn, row: Mapping[str, Any], proof: Cleared) -> LabelTask:
+    return LabelTask(
+        id=LabelTaskId(digest_json({"round": action.key, "sample": proof.sample})),
+        cleared=proof,
+        round=action.key,
+        purpose=row["purpose"],
+        suggestion=row["suggestion"],
+        suggested_by=str(action.inputs["bundle"]),
+        suggestion_confidence=row["confidence"],
+        created_at=turn.now,
+    )
 
 
 def _choose(

@@ -23,6 +23,8 @@ def ask_people(policy: Policy, world: World, pursuit: Pursuit | None) -> Decisio
     champion = world.release.champion
     if champion is None:
         return Decision(ARM, None, "no model is live")
+    if world.gate.version is None:
+        return Decision(ARM, None, f"the privacy gate is closed: {world.gate.closed}")
     if waits := _busy(policy, world, pursuit):
         return Decision(ARM, None, waits)
     recent = _windows_since_last_round(world, champion)[: policy.monitor.confirm]
@@ -60,6 +62,8 @@ def _busy(policy: Policy, world: World, pursuit: Pursuit | None) -> str | None:
     """What must end before another round may begin."""
     if world.queue.open:
         return f"{world.queue.open} label tasks wait for people: everloop label next"
+    if world.queue.uncleared is not None:
+        return f"{world.queue.uncleared_count} label tasks wait for the privacy filters"
     if world.queue.unrecorded is not None:
         return "answers are being recorded"
     if pursuit is not None and not pursuit.ended:

@@ -7,6 +7,7 @@ from pathlib import Path
 from everloop.errors import EverloopError
 from everloop.ids import Json
 from everloop.loop.jobs.evaluate import evaluate
+from everloop.loop.jobs.filter import filter_samples
 from everloop.loop.jobs.folder import JobFolder, OpenData, open_job
 from everloop.loop.jobs.train import train
 from everloop.loop.jobs.verify import verify
@@ -15,6 +16,7 @@ JOBS: Mapping[str, Callable[[JobFolder], Mapping[str, Json]]] = {
     "train": train,
     "evaluate": evaluate,
     "verify": verify,
+    "filter": filter_samples,
 }
 
 

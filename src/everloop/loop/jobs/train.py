@@ -4,6 +4,7 @@ import resource
 import time
 from collections.abc import Mapping
 
+from everloop.data.owner import owner_only
 from everloop.data.training_data import read_side
 from everloop.errors import Refused
 from everloop.ids import Json, SnapshotId
@@ -55,7 +56,7 @@ def train(job: JobFolder) -> Mapping[str, Json]:
         held.indices,
         on_training.embeddings,
     )
-    first = store.samples.read(held.samples[:_GOLDEN])
+    first = owner_only(store.samples, held.samples[:_GOLDEN])
     golden = golden_files(first, on_holdout.probabilities[: len(first)])
     draft = BundleDraft(
         product=product.name,
