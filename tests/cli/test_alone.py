@@ -8,7 +8,8 @@ from tests.support.pictures import bar
 from tests.support.projects import everloop, product_with, told, write_project
 
 COMMANDS = ["up", "down", "status", "why", "data", "train", "evaluate", "verify", "models",
-            "deploy", "rollback", "label", "predict", "serve", "trace", "init"]  # fmt: skip
+            "deploy", "rollback", "label", "privacy", "predict", "serve", "trace",
+            "init"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import click
 from everloop.cli.common import by_option, common_options, emit, show
 from everloop.cli.program import Program
 from everloop.errors import Refused
-from everloop.ids import LabelTaskId
+from everloop.ids import Json, LabelTaskId
 
 
 @click.group("label")
@@ -62,3 +62,24 @@ def answer(program: Program, task: str, label: str, path: Path, by: str, *, as_j
         raise Refused(f"{label!r} is not a class; the classes are: {', '.join(classes)}")
     project.queue.answer(LabelTaskId(task), label, by, program.clock())
     emit({"task": task, "label": label}) if as_json else click.echo("Saved.")
+
+
+@command.command("export")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--most", type=click.IntRange(1), default=1000, show_default=True)
+@common_options
+@click.pass_obj
+def export(program: Program, folder: Path, most: int, path: Path, *, as_json: bool) -> None:
+    """Write the pictures of open label tasks, as their privacy policy allows, to FOLDER.
+
+    Beside them tasks.csv names each task with its picture and the label that is offered.
+    """
+    from everloop.labelling.export import export_tasks
+
+    project = program.open_project(path)
+    if project.rules.version is None:
+        raise Refused(f"the privacy gate is closed: {project.rules.closed}")
+    tasks = project.queue.shown(most)
+    export_tasks(tasks, project.data.renditions, folder)
+    told: dict[str, Json] = {"folder": str(folder), "tasks": len(tasks)}
+    emit(told) if as_json else click.echo(f"{len(tasks)} tasks written to {folder}.")

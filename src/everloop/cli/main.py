@@ -24,6 +24,7 @@ _COMMANDS = {
     "deploy": "Make a verified bundle the champion.",
     "rollback": "End the canary, or go back to the champion before.",
     "label": "Take and answer label tasks.",
+    "privacy": "What is filtered before labellers see it; check, release, measure.",
     "predict": "Ask the live service about images.",
     "serve": "Run the prediction service alone, in the foreground.",
     "trace": "From a served answer back to the labels behind it.",

@@ -66,10 +66,16 @@ class TextDetector:
         said = self._reader(pixels[..., ::-1])
         if said.txts is None:
             return []
-        corners = [(*box.min(axis=0), *box.max(axis=0)) for box in said.boxes]
         lines = [
-            Line(text, *map(float, box), float(score))
-            for text, box, score in zip(said.txts, corners, said.scores, strict=True)
+            Line(
+                text,
+                left=float(box[:, 0].min()),
+                top=float(box[:, 1].min()),
+                right=float(box[:, 0].max()),
+                bottom=float(box[:, 1].max()),
+                score=float(score),
+            )
+            for text, box, score in zip(said.txts, said.boxes, said.scores, strict=True)
         ]
         return [line for line in lines if line.score >= self._policy.min_score]
 

@@ -1,5 +1,6 @@
 """Label tasks that wait for the privacy filters are cleared before anybody gets them."""
 
+from everloop.action import Action
 from everloop.loop import kinds
 from everloop.loop.decision import Decision, ask, error_of, is_over
 from everloop.loop.pursuit import Pursuit
@@ -16,12 +17,19 @@ def clear_tasks(policy: Policy, world: World, _pursuit: Pursuit | None) -> Decis
     if gate.version is None:
         told = f"; {waiting}" if queue.uncleared else ""
         return Decision(ARM, None, f"the gate is closed: {gate.closed}{told}")
-    if queue.uncleared is None:
+    action = clear_waiting(policy, world)
+    if action is None:
         return Decision(ARM, None, "; ".join((*_standing(world), "nothing waits to be cleared")))
-    action = kinds.clear(policy, gate.version, queue.uncleared, _succeeded(world))
     if is_over(world, action):
         return Decision(ARM, None, f"{waiting}: {error_of(world, action)}")
     return ask(world, ARM, action, f"{waiting} for the filters of {gate.version[:8]}")
+
+
+def clear_waiting(policy: Policy, world: World) -> Action | None:
+    """The Action that clears the waiting tasks; None when none waits or the gate is closed."""
+    if world.gate.version is None or world.queue.uncleared is None:
+        return None
+    return kinds.clear(policy, world.gate.version, world.queue.uncleared, _succeeded(world))
 
 
 def _succeeded(world: World) -> int:

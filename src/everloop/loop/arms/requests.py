@@ -13,7 +13,7 @@ from everloop.policy import Policy
 ARM = "requests"
 REFUSED = "refused: "
 """How the answer to a request that may not be granted begins."""
-REQUESTABLE = frozenset({"ingest", "snapshot", "train", "evaluate", "verify"})
+REQUESTABLE = frozenset({"ingest", "snapshot", "train", "evaluate", "verify", "clear"})
 """Actions that a person may ask for singly; none of them moves traffic."""
 
 
