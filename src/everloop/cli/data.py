@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from everloop.cli.common import common_options, emit, show, table
+from everloop.cli.data_check import check, check_table
 from everloop.cli.data_import import take_in
 from everloop.cli.data_quarantine import quarantine
 from everloop.cli.program import Program
@@ -16,6 +17,8 @@ def command() -> None:
     """Import data; list, show and compare snapshots."""
 
 
+command.add_command(check)
+command.add_command(check_table)
 command.add_command(quarantine)
 command.add_command(take_in)
 

@@ -1,10 +1,10 @@
 """What examining each sample found: one row a sample, in a dataset of its own."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from everloop.data.examined import SIGNATURE_BYTES, THUMBNAIL_SIDE, Examined
+from everloop.data.examined import SIGNATURE_BYTES, SIGNATURE_LENGTH, THUMBNAIL_SIDE, Examined
 from everloop.data.location import Place
 from everloop.data.tables import LanceTable
 from everloop.ids import SampleId
@@ -42,16 +42,17 @@ class Examinations:
         self._read_to = 0
 
     def append(self, examined: Mapping[SampleId, Examined]) -> None:
-        """Add what is known of samples; those that are there already are passed over."""
+        """Add what is known of samples; what is there is not asked, which would cost the whole."""
         import pyarrow as pa
 
-        known = self.rows()
-        new = {name: each for name, each in examined.items() if name not in known}
-        if not new:
+        if not examined:
             return
-        columns: dict[str, Any] = {"id": list(new), "by": [EXAMINATION] * len(new)}
+        columns: dict[str, Any] = {
+            "id": list(examined),
+            "by": [EXAMINATION] * len(examined),
+        }
         for name in (*FIGURES, "signature", "thumbnail"):
-            columns[name] = [getattr(each, name) for each in new.values()]
+            columns[name] = [getattr(each, name) for each in examined.values()]
         self._table.append(pa.table(columns, self._schema))
 
     def rows(self) -> Mapping[str, int]:
@@ -80,16 +81,33 @@ class Examinations:
         """Thumbnails `[N, 32, 32]` of samples that were examined, in the order asked for."""
         import numpy as np
 
+        flat = self._binary(samples, "thumbnail")
+        return np.frombuffer(flat, np.uint8).reshape(-1, THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+
+    def signatures(self, samples: Sequence[SampleId]) -> "NDArray[np.float16]":
+        """Signatures `[N, 64]` of samples that were examined, in the order asked for."""
+        import numpy as np
+
+        flat = self._binary(samples, "signature")
+        return np.frombuffer(flat, np.float16).reshape(-1, SIGNATURE_LENGTH)
+
+    def all_signatures(self) -> "tuple[list[SampleId], NDArray[np.float16]]":
+        """Every sample that was examined, once, and its signature `[N, 64]`."""
+        import numpy as np
+
         rows = self.rows()
-        found = np.empty((len(samples), THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8)
-        for start in range(0, len(samples), _ROWS):
-            part = samples[start : start + _ROWS]
-            read = self._table.take([rows[name] for name in part], ["thumbnail"])
-            flat = b"".join(read.column("thumbnail").to_pylist())
-            found[start : start + len(part)] = np.frombuffer(flat, np.uint8).reshape(
-                -1, THUMBNAIL_SIDE, THUMBNAIL_SIDE
-            )
-        return found
+        if not rows:
+            return [], np.empty((0, SIGNATURE_LENGTH), np.float16)
+        flat = self._table.rows(["signature"]).column("signature").combine_chunks()
+        # Fixed-size values lie one after the other, after those that a slice leaves out.
+        values = np.frombuffer(flat.buffers()[1], np.float16).reshape(-1, SIGNATURE_LENGTH)
+        signatures = values[flat.offset : flat.offset + len(flat)]
+        return [SampleId(name) for name in rows], signatures[list(rows.values())]
+
+    def _binary(self, samples: Sequence[SampleId], column: str) -> bytes:
+        rows = self.rows()
+        at = [rows[name] for name in samples]
+        return b"".join(self._table.take(at, [column]).column(column).to_pylist())
 
 
 class ExaminationLog:
@@ -116,9 +134,3 @@ class ExaminationLog:
         if self._held:
             self._examinations.append(self._held)
             self._held = {}
-
-
-def batches(samples: Sequence[SampleId], size: int = 256) -> Iterator[Sequence[SampleId]]:
-    """`samples` a few at a time, as their bytes are read."""
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]

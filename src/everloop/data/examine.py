@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from everloop.data.examined import THUMBNAIL_SIDE, Bad, DecodingLimits, Reason
+from everloop.data.examined import SIGNATURE_LENGTH, THUMBNAIL_SIDE, Bad, DecodingLimits, Reason
 from everloop.data.frames import count_frames
 from everloop.errors import Refused
 from everloop_runtime.images import NotAnImage, open_image, upright
@@ -28,7 +28,6 @@ _SOI, _SOS = b"\xff\xd8", 0xDA
 _SOF_PLAIN = (0xC0, 0xC1, 0xC2)
 _HEADS = frozenset({0xE0, 0xDB, 0xC4, 0xDD, 0xFE, *_SOF_PLAIN})
 """Segments of a JPEG with nothing but a picture in it: JFIF, tables, restart interval, comment."""
-_FREQUENCIES = 256
 
 
 @dataclass(slots=True)
@@ -166,29 +165,32 @@ def tones(histograms: "NDArray[np.int64]") -> "NDArray[np.float32]":
     return np.stack([mean, spread, -(shares * logs).sum(axis=1)], axis=1).astype(np.float32)
 
 
-def signatures(thumbnails: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
-    """256-bit signatures `[N, 32]` of thumbnails `[N, 32, 32]`.
+def signatures(thumbnails: "NDArray[np.uint8]") -> "NDArray[np.float16]":
+    """Unit vectors `[N, 64]` of thumbnails `[N, 32, 32]`: what they look like from afar.
 
-    The signs of the 256 lowest frequencies of the discrete cosine transform but the constant
-    one, in zigzag order: the first bits say the coarse, the last the fine. (A sign variant of
-    pHash: Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions".)
+    The 64 lowest frequencies of the discrete cosine transform but the constant one, so that
+    neither brightness nor contrast counts; the vectors of copies have a cosine near 1. A picture
+    of one tone is all zero, and near nothing. (pHash keeps the signs of such frequencies only:
+    Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions".)
     """
     import numpy as np
 
-    basis, order = _transform()
-    frequencies = basis @ thumbnails.astype(np.float32) @ basis.T
-    lowest = frequencies.reshape(len(thumbnails), -1)[:, order]
-    return np.packbits(lowest > 0, axis=1)
+    flat = thumbnails.reshape(-1, THUMBNAIL_SIDE**2).astype(np.float32)
+    found = flat @ _lowest_frequencies()
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return (found / np.where(lengths > 1.0, lengths, np.inf)).astype(np.float16)
 
 
 @cache
-def _transform() -> "tuple[NDArray[np.float32], NDArray[np.int64]]":
-    """The DCT-II matrix of 32 points, and the flat places of the 256 lowest frequencies."""
+def _lowest_frequencies() -> "NDArray[np.float32]":
+    """Those of the orthonormal DCT-II of 32 x 32, as columns `[1024, 64]`."""
     import numpy as np
 
     side = THUMBNAIL_SIDE
     rows, columns = np.arange(side)[:, None], np.arange(side)[None, :]
-    basis = np.cos(np.pi * rows * (2 * columns + 1) / (2 * side)).astype(np.float32)
-    vertical, horizontal = np.divmod(np.arange(side * side), side)
-    order = np.lexsort((vertical, vertical + horizontal))[1 : _FREQUENCIES + 1]
-    return basis, order
+    basis = np.cos(np.pi * rows * (2 * columns + 1) / (2 * side)) * np.sqrt(2 / side)
+    basis[0] /= np.sqrt(2)
+    down, across = np.divmod(np.arange(side * side), side)
+    order = np.lexsort((down, down + across))[1 : SIGNATURE_LENGTH + 1]
+    waves = [np.outer(basis[down[at]], basis[across[at]]).ravel() for at in order]
+    return np.stack(waves, axis=1).astype(np.float32)

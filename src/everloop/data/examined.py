@@ -5,7 +5,8 @@ from typing import Literal, TypeAlias
 
 from everloop_runtime.images import ImageLimits
 
-SIGNATURE_BYTES = 32
+SIGNATURE_LENGTH = 64
+SIGNATURE_BYTES = 2 * SIGNATURE_LENGTH
 THUMBNAIL_SIDE = 32
 
 Reason: TypeAlias = Literal[
@@ -63,7 +64,7 @@ class Examined:
     sharpness: float
     """Variance of the Laplacian where the shorter side is below 256 pixels."""
     signature: bytes
-    """Signs of the 256 lowest frequencies (`everloop.data.examine.signatures`)."""
+    """64 half floats: what it looks like from afar (`everloop.data.examine.signatures`)."""
     thumbnail: bytes
     """Grey, upright, 32 x 32, rows from the top."""
 

@@ -6,6 +6,7 @@ again.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -288,7 +289,9 @@ class _Intake:
         batch, self._batch, self._batch_bytes = self._agreeing(self._batch), [], 0
         self.good += len(batch)
         samples = (item.sample for item in batch)
-        self.added += len(self._store.samples.add(samples, self._now, split=self._rules.split))
+        added = self._store.samples.add(samples, self._now, split=self._rules.split)
+        self.added += len(added)
+        self._store.twins.append(self._source, _met_again(batch, added))
         labels = {item.id: item.label for item in batch if item.label is not None}
         self.labelled += self._store.annotations.append(
             [
@@ -336,6 +339,14 @@ class _Intake:
         if name is None:
             name = str(json.loads(f'"{self._store.samples.name_of(item.id)}"'))
         return name if name != item.name and self._tree.has(name) else None
+
+
+def _met_again(batch: Sequence[_Item], added: Sequence[SampleId]) -> Iterator[tuple[SampleId, str]]:
+    """What was in the store already, or came twice in one batch, with each of its names."""
+    times, new = Counter(item.id for item in batch), set(added)
+    for item in batch:
+        if times[item.id] > 1 or item.id not in new:
+            yield item.id, shown(item.name)
 
 
 def _groups(incoming: Iterator[Incoming], most: int) -> Iterator[Sequence[Incoming]]:

@@ -16,6 +16,7 @@ from everloop.data.renditions import Renditions
 from everloop.data.samples import Samples
 from everloop.data.schemas import Tables
 from everloop.data.snapshots import Snapshots
+from everloop.data.twins import Twins
 from everloop_runtime.ids import digest_json
 
 
@@ -77,6 +78,11 @@ class DataStore:
     def examinations(self) -> Examinations:
         """What examining each sample found."""
         return Examinations(self._place)
+
+    @cached_property
+    def twins(self) -> Twins:
+        """Files whose bytes were in the store already."""
+        return Twins(self._place)
 
     @cached_property
     def quarantine(self) -> Quarantine:

@@ -6,12 +6,12 @@ strokes need: any two hand-drawn minus signs look alike, but no more than a doze
 (The ratio of distances is Lowe's: 2004, "Distinctive Image Features", section 7.1.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from everloop.data.checks.align import residuals
-from everloop.data.checks.neighbours import describe, nearest
+from everloop.data.checks.neighbours import nearest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +25,9 @@ MOST_RATIO = 0.08
 """That share, against the share left by strangers."""
 SAME = 0.0003
 """What is left of a copy that was merely encoded anew: a duplicate whatever the strangers say."""
+_ROUNDING = 0.001
+"""Cosines of half floats are not told apart more finely."""
+_LOADED = 4096
 _CANDIDATES = 8
 _STRANGERS = 4
 _FEW = 0.5
@@ -43,51 +46,84 @@ class Pair:
     """Share of variance not shared, from 0 (the same) to `MOST_LEFT`."""
 
 
-def near_duplicates(thumbnails: "NDArray[np.uint8]") -> Sequence[Pair]:
-    """All pairs of near duplicates among thumbnails `[N, 32, 32]`, the closest first.
+Thumbnails: TypeAlias = "Callable[[NDArray[np.int64]], NDArray[np.uint8]]"
+"""The thumbnails `[n, 32, 32]` of some rows."""
 
-    Among copies of one picture each is paired with its nearest eight at most. Of a series of
-    more than twelve pictures that differ slightly (a film), only what is practically the same is
-    paired: keep a film together by its group.
+
+def near_duplicates(
+    signatures: "NDArray[np.float16]",
+    thumbnails: Thumbnails,
+    among: "NDArray[np.int64] | None" = None,
+) -> Sequence[Pair]:
+    """All pairs of near duplicates, the closest first, by signatures `[N, 64]`.
+
+    `among`: only pairs with one of these rows. Among copies of one picture each is paired with
+    its nearest eight at most. Of a series of more than twelve pictures that differ slightly (a
+    film), only what is practically the same is paired: keep a film together by its group.
     """
     import numpy as np
 
-    rows, cosines = nearest(describe(thumbnails))
-    if not rows.shape[1]:
+    vectors = np.asarray(signatures, np.float32)
+    first, second = _candidates(vectors, among)
+    if not len(first):
         return ()
-    usual = cosines[:, -_STRANGERS:].max(axis=1)
-    near = cosines[:, :_CANDIDATES]
-    clear = 1 - near <= _CLEAR * (1 - usual[:, None])
-    same = 1 - near <= SAME
-    few = rows.shape[1] <= _STRANGERS
-    first, place = np.nonzero((near >= LEAST_COSINE) & (clear | same | few))
-    second = rows[first, place]
-    ordered = np.unique(np.sort(np.stack([first, second], axis=1), axis=1), axis=0)
-    first, second = ordered[:, 0], ordered[:, 1]
-    left = residuals(thumbnails[first], thumbnails[second])
+    left = _left(thumbnails, first, second)
     kept = left <= MOST_LEFT
     first, second, left = first[kept], second[kept], left[kept]
-    strange = _strangers(thumbnails, rows, np.unique(np.concatenate([first, second])))
+    strange = _strangers(vectors, thumbnails, np.unique(np.concatenate([first, second])))
     told = np.minimum(strange[first], strange[second])
     kept = (left <= MOST_RATIO * told) | (left <= SAME)
     found = zip(first[kept].tolist(), second[kept].tolist(), left[kept].tolist(), strict=True)
     return tuple(sorted((Pair(*each) for each in found), key=lambda pair: (pair.left, pair.first)))
 
 
-def _strangers(
-    thumbnails: "NDArray[np.uint8]", rows: "NDArray[np.int64]", of: "NDArray[np.int64]"
-) -> "NDArray[np.float32]":
-    """What the farthest of the kept neighbours leave unexplained, for the rows `of`, `[N]`."""
+def _candidates(
+    vectors: "NDArray[np.float32]", among: "NDArray[np.int64] | None"
+) -> "tuple[NDArray[np.int64], NDArray[np.int64]]":
+    """Pairs that look alike from afar, and clearly more so than others."""
     import numpy as np
 
-    found = np.full(len(thumbnails), _FEW, np.float32)
-    if rows.shape[1] <= 2 * _STRANGERS:
+    rows, cosines = nearest(vectors, among)
+    if not rows.shape[1]:
+        nothing = np.empty(0, np.int64)
+        return nothing, nothing
+    usual = cosines[:, -_STRANGERS:].max(axis=1, keepdims=True)
+    near = cosines[:, :_CANDIDATES]
+    clear = (1 - near <= _CLEAR * (1 - usual)) | (1 - near <= _ROUNDING)
+    if rows.shape[1] <= _STRANGERS:
+        clear[:] = True
+    query, place = np.nonzero((near >= LEAST_COSINE) & clear)
+    first = query if among is None else among[query]
+    ends = np.sort(np.stack([first, rows[query, place]], axis=1), axis=1)
+    pairs = np.unique(ends, axis=0)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _left(
+    thumbnails: Thumbnails, first: "NDArray[np.int64]", second: "NDArray[np.int64]"
+) -> "NDArray[np.float32]":
+    import numpy as np
+
+    found = np.empty(len(first), np.float32)
+    for start in range(0, len(first), _LOADED):
+        part = slice(start, start + _LOADED)
+        found[part] = residuals(thumbnails(first[part]), thumbnails(second[part]))
+    return found
+
+
+def _strangers(
+    vectors: "NDArray[np.float32]", thumbnails: Thumbnails, of: "NDArray[np.int64]"
+) -> "NDArray[np.float32]":
+    """What the farthest of the near ones leave unexplained, for the rows `of`, `[N]`."""
+    import numpy as np
+
+    found = np.full(len(vectors), _FEW, np.float32)
+    rows, _ = nearest(vectors, of)
+    if rows.shape[1] <= 2 * _STRANGERS or not len(of):
         return found
-    last = rows[of, -_STRANGERS:]
-    pairs = residuals(
-        np.repeat(thumbnails[of], _STRANGERS, axis=0), thumbnails[last.ravel()]
-    ).reshape(last.shape)
-    found[of] = np.where(last >= 0, pairs, 1.0).min(axis=1)
+    last = rows[:, -_STRANGERS:]
+    left = _left(thumbnails, np.repeat(of, _STRANGERS), np.maximum(last, 0).ravel())
+    found[of] = np.where(last >= 0, left.reshape(last.shape), 1.0).min(axis=1)
     return found
 
 

@@ -6,10 +6,7 @@ within cells only, as an inverted file does (Jegou, Douze and Schmid 2011, "Prod
 for nearest neighbor search"): the cost grows as N^1.5, all of it in matrix products.
 """
 
-from functools import cache
 from typing import TYPE_CHECKING
-
-from everloop.data.examined import THUMBNAIL_SIDE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,57 +17,49 @@ NEAREST = 16
 _DIRECT = 4096
 _CELLS = 3
 _ROWS = 8192
-_FREQUENCIES = 64
-
-
-def describe(thumbnails: "NDArray[np.uint8]") -> "NDArray[np.float32]":
-    """Unit vectors `[N, 64]` of thumbnails `[N, 32, 32]`: their lowest frequencies.
-
-    Without the constant one, so that brightness and contrast do not count. A picture of one tone
-    is all zero, and near nothing.
-    """
-    import numpy as np
-
-    basis = _lowest()
-    found = np.empty((len(thumbnails), _FREQUENCIES), np.float32)
-    for start in range(0, len(thumbnails), _ROWS):
-        part = thumbnails[start : start + _ROWS].reshape(-1, THUMBNAIL_SIDE**2)
-        found[start : start + _ROWS] = part.astype(np.float32) @ basis
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.asarray(found / np.where(lengths > 1.0, lengths, np.inf), np.float32)
-
-
-@cache
-def _lowest() -> "NDArray[np.float32]":
-    """The 64 lowest frequencies of the orthonormal DCT-II of 32 x 32, as columns `[1024, 64]`."""
-    import numpy as np
-
-    side = THUMBNAIL_SIDE
-    rows, columns = np.arange(side)[:, None], np.arange(side)[None, :]
-    basis = np.cos(np.pi * rows * (2 * columns + 1) / (2 * side)) * np.sqrt(2 / side)
-    basis[0] /= np.sqrt(2)
-    vertical, horizontal = np.divmod(np.arange(side * side), side)
-    order = np.lexsort((vertical, vertical + horizontal))[1 : _FREQUENCIES + 1]
-    waves = [np.outer(basis[vertical[at]], basis[horizontal[at]]).ravel() for at in order]
-    return np.stack(waves, axis=1).astype(np.float32)
+_QUERIES = 256
 
 
 def nearest(
-    vectors: "NDArray[np.float32]",
+    vectors: "NDArray[np.float32]", queries: "NDArray[np.int64] | None" = None
 ) -> "tuple[NDArray[np.int64], NDArray[np.float32]]":
-    """Rows of the nearest other vectors of each, nearest first, and their cosines `[N, k]`.
+    """Rows of the nearest other vectors of each query, nearest first, and their cosines `[Q, k]`.
 
-    k is `NEAREST`, or fewer where there are fewer; a missing neighbour is row -1 with cosine -1.
-    Exact up to 4,096 vectors, approximate beyond; the same vectors always give the same.
+    `queries`: rows of `vectors`; None asks for all. k is `NEAREST`, or fewer where there are
+    fewer; a missing neighbour is row -1 with cosine -1. Exact up to 4,096 queries, approximate
+    beyond; the same vectors always give the same.
     """
     import numpy as np
 
     count = len(vectors)
     most = min(NEAREST, max(count - 1, 0))
+    if queries is not None and len(queries) <= _DIRECT:
+        return _look_up(vectors, queries, most)
     rows = np.full((count, most), -1, np.int64)
     cosines = np.full((count, most), -1.0, np.float32)
     if most:
         _compare(vectors, np.arange(count), rows, cosines, 0)
+    return (rows, cosines) if queries is None else (rows[queries], cosines[queries])
+
+
+def _look_up(
+    vectors: "NDArray[np.float32]", queries: "NDArray[np.int64]", most: int
+) -> "tuple[NDArray[np.int64], NDArray[np.float32]]":
+    import numpy as np
+
+    rows = np.empty((len(queries), most), np.int64)
+    cosines = np.empty((len(queries), most), np.float32)
+    if not most:
+        return rows, cosines
+    for start in range(0, len(queries), _QUERIES):
+        part = queries[start : start + _QUERIES]
+        near = vectors[part] @ vectors.T
+        near[np.arange(len(part)), part] = -2.0
+        best = np.argpartition(-near, most - 1, axis=1)[:, :most]
+        told = np.take_along_axis(near, best, axis=1)
+        order = np.argsort(-told, axis=1, kind="stable")
+        rows[start : start + len(part)] = np.take_along_axis(best, order, axis=1)
+        cosines[start : start + len(part)] = np.take_along_axis(told, order, axis=1)
     return rows, cosines
 
 

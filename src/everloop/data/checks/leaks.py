@@ -1,0 +1,49 @@
+"""Near duplicates across training and hold-out, found before a snapshot pins them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from everloop.data.checks.duplicates import near_duplicates
+from everloop.data.checks.examining import examine_missing
+from everloop.data.examined import DecodingLimits
+from everloop.data.store import DataStore
+from everloop.ids import SampleId
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def leaking_pairs(
+    store: DataStore,
+    came: Sequence[SampleId],
+    sides: Callable[[Sequence[SampleId]], Mapping[SampleId, str]],
+    limits: DecodingLimits,
+) -> Sequence[tuple[SampleId, SampleId, float]]:
+    """Training sample, hold-out sample and the share of variance they do not share.
+
+    Only pairs with one of `came`. `sides`: of those of some samples that will be pinned.
+    Pictures that were never examined are examined first.
+    """
+    import numpy as np
+
+    examine_missing(store, came, limits)
+    names, signatures = store.examinations.all_signatures()
+    row_of = {name: row for row, name in enumerate(names)}
+    among: NDArray[np.int64] = np.array(
+        sorted(row_of[name] for name in came if name in row_of), np.int64
+    )
+    if not len(among):
+        return ()
+    pairs = near_duplicates(
+        signatures,
+        lambda rows: store.examinations.thumbnails([names[row] for row in rows]),
+        among,
+    )
+    met = sorted({row for pair in pairs for row in (pair.first, pair.second)})
+    placed = sides([names[row] for row in met])
+    found = []
+    for pair in pairs:
+        by_side = {placed.get(names[row]): names[row] for row in (pair.first, pair.second)}
+        if "train" in by_side and "holdout" in by_side:
+            found.append((by_side["train"], by_side["holdout"], pair.left))
+    return found
