@@ -17,7 +17,7 @@ LOCK = ROOT / "requirements.lock"
 HEADER = "# Made by `make lock` from the ranges in pyproject.toml and runtime/pyproject.toml.\n"
 OURS = ("everloop", "everloop-runtime")
 # Wheels that only some builds of torch ask for; pip adds them itself where they are needed.
-OF_SOME_BUILDS = ("nvidia-", "triton", "cuda-")
+OF_SOME_BUILDS = ("nvidia-", "triton==", "cuda-")
 
 
 def main() -> int:

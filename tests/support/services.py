@@ -36,6 +36,10 @@ class Running:
     def capture(self) -> Path:
         return self.folder / "capture"
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def client(self) -> Client:
         """A client without retries."""
         return Client(self.url, timeout=20)
@@ -54,12 +58,17 @@ class Running:
 
 
 @contextmanager
-def running_service(folder: Path, routes: Routes, *, ready: bool = True) -> Iterator[Running]:
-    """A service over `folder/bundles`; ended on leaving, if the test has not ended it."""
+def running_service(
+    folder: Path, routes: Routes, *extra: str, ready: bool = True
+) -> Iterator[Running]:
+    """A service over `folder/bundles`; ended on leaving, if the test has not ended it.
+
+    `extra`: further options of `everloop-serve`.
+    """
     (folder / "bundles").mkdir(exist_ok=True)
     write_routes(folder / "routes.json", routes)
     process = start_service(
-        COMMAND,
+        (*COMMAND, *extra),
         routes=folder / "routes.json",
         bundles=folder / "bundles",
         capture=folder / "capture",

@@ -1,17 +1,25 @@
-"""A client of the prediction service."""
+"""Clients of the prediction service: one that waits, and one for asyncio."""
 
+import asyncio
+import base64
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from everloop_runtime.errors import EverloopError, Refused, Unavailable
-from everloop_runtime.ids import BundleId, PredictionId
+from everloop_runtime.ids import BundleId, Json, PredictionId
+
+if TYPE_CHECKING:
+    import httpx
 
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
+_TOO_MANY, _TOO_LATE = 429, 408
+_LONGEST_PAUSE = 5.0
+_LONGEST_ASKED = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,27 +32,129 @@ class Prediction:
     probabilities: Mapping[str, float]
     bundle: BundleId
     role: str
-    """Who answered: `champion` or `canary`."""
+    """Who answered: `champion`, `canary`, `variant` or `fallback`."""
 
 
-class Client:
-    """Talks to one service. `retries`: how often a failed request is sent again, with pauses.
+class _Again(Unavailable):
+    """Worth another try; `after`: the seconds that the service asked for."""
 
-    Raises `Unavailable` when the service does not answer or fails, `Refused` when it says the
-    request is wrong, with the service's own explanation.
-    """
+    def __init__(self, message: str, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
 
-    def __init__(self, url: str, *, timeout: float = 10.0, retries: int = 0) -> None:
-        try:
-            import httpx
-        except ImportError as error:
-            raise Refused(
-                "the client needs httpx: pip install 'everloop-runtime[client]'"
-            ) from error
+
+class _Calls:
+    """What both clients have in common: requests, and what their answers mean."""
+
+    def __init__(self, url: str, retries: int, headers: Mapping[str, str]) -> None:
         self.url = url
         self._retries = retries
-        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
+        self._headers = dict(headers)
+
+    def _pause(self, attempt: int, error: _Again) -> float:
+        """Seconds before the next try; raises the error when there is none."""
+        if attempt >= self._retries:
+            raise error
+        # Full jitter, so that clients that failed together do not return together.
+        pause = random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**attempt))  # noqa: S311
+        return pause if error.after is None else min(error.after, _LONGEST_ASKED) + pause
+
+    def _read(self, path: str, response: "httpx.Response") -> dict[str, Any]:
+        if response.status_code < _CLIENT_ERROR:
+            told: dict[str, Any] = response.json()
+            return told
+        message = f"{self.url}{path} answered {response.status_code}: {response.text[:300]}"
+        if response.status_code >= _SERVER_ERROR or response.status_code in {_TOO_MANY, _TOO_LATE}:
+            raise _Again(message, _seconds(response.headers.get("retry-after")))
+        raise Refused(message)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return None if text is None else max(0.0, float(text))
+    except ValueError:
+        return None
+
+
+def _options(api_key: str | None, traceparent: str | None) -> dict[str, str]:
+    headers = {}
+    if api_key is not None:
+        headers["authorization"] = f"Bearer {api_key}"
+    if traceparent is not None:
+        headers["traceparent"] = traceparent
+    return headers
+
+
+def _one(data: bytes, key: str | None) -> dict[str, Any]:
+    headers = {"content-type": "application/octet-stream"}
+    if key is not None:
+        headers["x-everloop-key"] = key
+    return {"content": data, "headers": headers}
+
+
+def _many(images: Sequence[bytes], key: str | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"images": [base64.b64encode(image).decode() for image in images]}
+    if key is not None:
+        body["key"] = key
+    return {"json": body}
+
+
+def _feedback(prediction: str, kind: str, value: Json) -> dict[str, Any]:
+    return {"json": {"prediction_id": prediction, "kind": kind, "value": value}}
+
+
+def _prediction(told: Mapping[str, Any]) -> Prediction:
+    return Prediction(
+        PredictionId(told["prediction_id"]),
+        told["label"],
+        told["confidence"],
+        told["probabilities"],
+        BundleId(told["bundle"]),
+        told["role"],
+    )
+
+
+def _predictions(told: Mapping[str, Any]) -> list[Prediction | Refused]:
+    return [
+        Refused(f"{one['error']['message']}; {one['error']['remedy']}")
+        if "error" in one
+        else _prediction(one)
+        for one in told["predictions"]
+    ]
+
+
+def _httpx() -> Any:
+    try:
+        import httpx
+    except ImportError as error:
+        raise Refused("the client needs httpx: pip install 'everloop-runtime[client]'") from error
+    return httpx
+
+
+class Client(_Calls):
+    """Talks to one service. `retries`: how often a failed request is sent again, with pauses.
+
+    Raises `Unavailable` when the service does not answer, fails or is busy (429), `Refused` when
+    it says the request is wrong, with the service's own explanation. A pause is random and
+    grows; where the service says Retry-After, it is at least that long.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 10.0,
+        retries: int = 0,
+        api_key: str | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        """`traceparent`: the W3C trace context that the requests belong to."""
+        super().__init__(url, retries, _options(api_key, traceparent))
+        httpx = _httpx()
         self._transport_error = httpx.TransportError
+        self._http = httpx.Client(
+            base_url=url, timeout=timeout, trust_env=False, headers=self._headers
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -63,25 +173,29 @@ class Client:
 
     def predict(self, data: bytes, *, key: str | None = None) -> Prediction:
         """The answer for an image file's bytes; the same `key` is answered by the same bundle."""
-        headers = {"content-type": "application/octet-stream"}
-        if key is not None:
-            headers["x-everloop-key"] = key
-        told = self._send("POST", "/v1/predict", content=data, headers=headers)
-        return Prediction(
-            PredictionId(told["prediction_id"]),
-            told["label"],
-            told["confidence"],
-            told["probabilities"],
-            BundleId(told["bundle"]),
-            told["role"],
-        )
+        return _prediction(self._send("POST", "/v1/predict", **_one(data, key)))
+
+    def predict_many(
+        self, images: Sequence[bytes], *, key: str | None = None, batch: int = 32
+    ) -> Iterator[Prediction | Refused]:
+        """The answers for images in their order, `batch` images a request.
+
+        An image that is refused has a `Refused` in its place.
+        """
+        for at in range(0, len(images), batch):
+            told = self._send("POST", "/v1/predict", **_many(images[at : at + batch], key))
+            yield from _predictions(told)
+
+    def feedback(self, prediction: str, kind: str, value: Json) -> None:
+        """Tell what became known of an answer: its `label`, a `correction`, or an `event`."""
+        self._send("POST", "/v1/feedback", **_feedback(prediction, kind, value))
 
     def status(self) -> Mapping[str, Any]:
         """What the service says of itself."""
         return self._send("GET", "/v1/status")
 
     def flush(self) -> None:
-        """Have the service seal its open capture segment now."""
+        """Have the service seal its open capture segments now."""
         self._send("POST", "/v1/flush")
 
     def wait_ready(self, seconds: float) -> None:
@@ -110,23 +224,80 @@ class Client:
         attempt = 0
         while True:
             try:
-                return self._send_once(method, path, **options)
-            except Unavailable:
-                if attempt >= self._retries:
-                    raise
-            # Full jitter, so that clients that failed together do not return together.
-            time.sleep(random.uniform(0, min(5.0, 0.1 * 2**attempt)))  # noqa: S311
+                try:
+                    response = self._http.request(method, path, **options)
+                except self._transport_error as error:
+                    raise _Again(f"{self.url} did not answer: {error}") from error
+                return self._read(path, response)
+            except _Again as error:
+                time.sleep(self._pause(attempt, error))
             attempt += 1
 
-    def _send_once(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        try:
-            response = self._http.request(method, path, **options)
-        except self._transport_error as error:
-            raise Unavailable(f"{self.url} did not answer: {error}") from error
-        if response.status_code < _CLIENT_ERROR:
-            told: dict[str, Any] = response.json()
-            return told
-        message = f"{self.url}{path} answered {response.status_code}: {response.text[:300]}"
-        if response.status_code >= _SERVER_ERROR:
-            raise Unavailable(message)
-        raise Refused(message)
+
+class AsyncClient(_Calls):
+    """As `Client`, for asyncio."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 10.0,
+        retries: int = 0,
+        api_key: str | None = None,
+        traceparent: str | None = None,
+    ) -> None:
+        super().__init__(url, retries, _options(api_key, traceparent))
+        httpx = _httpx()
+        self._transport_error = httpx.TransportError
+        self._http = httpx.AsyncClient(
+            base_url=url, timeout=timeout, trust_env=False, headers=self._headers
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def predict(self, data: bytes, *, key: str | None = None) -> Prediction:
+        """The answer for an image file's bytes; the same `key` is answered by the same bundle."""
+        return _prediction(await self._send("POST", "/v1/predict", **_one(data, key)))
+
+    async def predict_many(
+        self, images: Sequence[bytes], *, key: str | None = None, batch: int = 32, at_once: int = 4
+    ) -> list[Prediction | Refused]:
+        """The answers for images in their order; `at_once` requests of `batch` images each."""
+        room = asyncio.Semaphore(at_once)
+
+        async def some(part: Sequence[bytes]) -> list[Prediction | Refused]:
+            async with room:
+                return _predictions(await self._send("POST", "/v1/predict", **_many(part, key)))
+
+        parts = [images[at : at + batch] for at in range(0, len(images), batch)]
+        return [one for found in await asyncio.gather(*map(some, parts)) for one in found]
+
+    async def feedback(self, prediction: str, kind: str, value: Json) -> None:
+        """Tell what became known of an answer: its `label`, a `correction`, or an `event`."""
+        await self._send("POST", "/v1/feedback", **_feedback(prediction, kind, value))
+
+    async def status(self) -> Mapping[str, Any]:
+        """What the service says of itself."""
+        return await self._send("GET", "/v1/status")
+
+    async def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        attempt = 0
+        while True:
+            try:
+                try:
+                    response = await self._http.request(method, path, **options)
+                except self._transport_error as error:
+                    raise _Again(f"{self.url} did not answer: {error}") from error
+                return self._read(path, response)
+            except _Again as error:
+                await asyncio.sleep(self._pause(attempt, error))
+            attempt += 1

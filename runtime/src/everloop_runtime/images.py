@@ -113,6 +113,16 @@ def is_light(data: bytes) -> bool:
     return found is not None and found[0] * found[1] <= _LIGHT_PIXELS
 
 
+def to_png(pixels: "NDArray[np.uint8]") -> bytes:
+    """A PNG of uint8 `[H, W, C]`, C 1 or 3: `to_array` gives the very same pixels back."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    shown = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    Image.fromarray(shown).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
 def upright(image: "Image.Image", channels: int) -> "Image.Image":
     """The whole picture of an opened file at its own size: upright, grey (1) or RGB (3).
 

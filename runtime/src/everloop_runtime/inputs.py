@@ -18,6 +18,7 @@ LONGEST_KEY = 256
 _FIELD = b"file"
 _LIBRARY = "let a library make the form"
 _PARTS = 2 * MOST_IMAGES
+_LOOKED_AT = 4_000_000
 
 T = TypeVar("T")
 
@@ -64,9 +65,22 @@ def decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
     try:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
+        if not _is_json(body):
+            raise Problem(400, "the body is not JSON, or nested too deep", _SEE) from None
         raise Problem(422, f"the JSON has another form: {error}", _SEE) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Problem(400, f"the body is not JSON: {error}", _SEE) from None
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body if len(body) <= _LOOKED_AT else b"0")
+    except msgspec.ValidationError:
+        # JSON, with a number that no machine number is.
+        return True
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
 
 
 _SEE = "GET /openapi.json tells what is taken"

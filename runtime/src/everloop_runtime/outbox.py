@@ -92,6 +92,7 @@ class Outbox:
                     return
                 else:
                     self._writer.seal()
+                    self._call(lambda last=number: self._kept(last))  # type: ignore[misc]
                     self._call(then)
                 if self._queue.empty():
                     break

@@ -108,11 +108,13 @@ class Predictor:
             self._ids = [some[at : at + 32] for at in range(0, len(some), 32)]
         return self._ids.pop()
 
-    def predict(self, data: bytes, key: str | None, done: Done) -> Ask:
+    def predict(
+        self, data: bytes, key: str | None, done: Done, *, champion_only: bool = False
+    ) -> Ask:
         """Have an image file answered; `done` is called with the ask, now or later."""
         ask = Ask(data, key, self.new_id(), done)
         self._open[ask] = None
-        if not self._seated(ask):
+        if not self._seated(ask, champion_only=champion_only):
             return ask
         began = time.perf_counter()
         spec = ask.seats[0].batcher.spec
@@ -130,18 +132,26 @@ class Predictor:
         return ask
 
     def predict_pixels(
-        self, pixels: "NDArray[np.uint8]", data: bytes, key: str | None, done: Done
+        self,
+        pixels: "NDArray[np.uint8]",
+        data: bytes,
+        key: str | None,
+        done: Done,
+        *,
+        champion_only: bool = False,
     ) -> Ask:
         """Have pixels `[H, W, C]` answered; `data` is a file that holds just them."""
         ask = Ask(data, key, self.new_id(), done)
         self._open[ask] = None
-        if self._seated(ask):
+        if self._seated(ask, champion_only=champion_only):
             ask.pixels = pixels
             self._submit(ask)
         return ask
 
-    def _seated(self, ask: Ask) -> bool:
+    def _seated(self, ask: Ask, *, champion_only: bool) -> bool:
         ask.seats = self.fleet.seats(ask.key)
+        if champion_only:
+            ask.seats = [seat for seat in ask.seats if seat.role == "champion"]
         if ask.seats:
             return True
         remedy = "try again in a moment; GET /v1/status tells what is awaited"

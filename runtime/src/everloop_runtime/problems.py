@@ -18,8 +18,13 @@ class Problem(Exception):
     headers: Mapping[str, str] = field(default_factory=dict)
     """Further headers; values must not come from a request."""
 
+    plain: bool = False
+    """Whether the body is the Open Inference Protocol's: one text."""
+
     def body(self) -> bytes:
         """The answer's JSON."""
+        if self.plain:
+            return msgspec.json.encode({"error": f"{self.message[:_LONGEST]}; {self.remedy}"})
         error = {"code": self.status, "message": self.message[:_LONGEST], "remedy": self.remedy}
         return msgspec.json.encode({"error": error})
 

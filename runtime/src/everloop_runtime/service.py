@@ -6,13 +6,13 @@ import functools
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from everloop_runtime import inputs
+from everloop_runtime import inputs, openapi
 from everloop_runtime.admission import Admission
 from everloop_runtime.board import Board, WorkerState
 from everloop_runtime.capture import CapturePolicy, seal_leftovers
@@ -27,6 +27,7 @@ from everloop_runtime.metrics import Figures
 from everloop_runtime.outbox import Outbox
 from everloop_runtime.predicting import Ask, Predictor
 from everloop_runtime.problems import Problem
+from everloop_runtime.protocol import Protocol
 from everloop_runtime.segments import FeedbackRecord
 from everloop_runtime.signatures import ANYBODY, Trust
 from everloop_runtime.trial import DEFAULT_TRIAL, TrialLimits
@@ -36,7 +37,7 @@ _LOOK_EVERY = 0.1
 _TELL_EVERY = 0.25
 _SMALL_BODY = 1_000_000
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}\Z")
-_OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/startupz"})
+_OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/startupz", "/v2/health/live", "/v2/health/ready"})
 _FLUSH_SECONDS = 5.0
 
 
@@ -89,6 +90,7 @@ class Service:
         self._keys = None if settings.keys is None else KeyRing(settings.keys)
         self._guard = Guard(settings.hosts, self._keys)
         self._room = Room(settings.in_flight, settings.in_flight_of_one)
+        self._protocol = Protocol(self.fleet, self._room, settings.limits.max_bytes)
         self._flushed = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -101,6 +103,7 @@ class Service:
             "/readyz": {"GET": self._ready},
             "/startupz": {"GET": self._ready},
             "/metrics": {"GET": self._metrics},
+            "/openapi.json": {"GET": self._openapi},
         }
 
     async def prepare(self) -> None:
@@ -110,6 +113,7 @@ class Service:
             await asyncio.to_thread(seal_leftovers, settings.capture)
         self.outbox = Outbox(settings.capture, settings.policy)
         self.predictor = Predictor(self.fleet, self.outbox, self.figures, settings.limits)
+        self._protocol.predictor = self.predictor
 
     async def start(self) -> None:
         """Load what the routes name and follow them."""
@@ -160,6 +164,8 @@ class Service:
             return self._refused(request, problem)
         if request.method != "POST":
             return 0
+        if request.path.startswith("/v2"):
+            return self.settings.max_body
         if request.path == "/v1/predict":
             kind = request.headers.get(b"content-type", b"")
             several = kind.startswith((b"multipart/", b"application/json"))
@@ -167,7 +173,7 @@ class Service:
         return _SMALL_BODY
 
     def _no_route(self, request: Request) -> Problem | None:
-        methods = self._routes.get(request.path)
+        methods = self._methods(request.path)
         if methods is None:
             told = f"there is nothing at {request.path[:100]!r}"
             return Problem(404, told, "GET /openapi.json tells what there is")
@@ -177,12 +183,25 @@ class Service:
             return Problem(405, told, f"use {allowed}", {"Allow": allowed})
         return None
 
+    def _methods(self, path: str) -> Collection[str] | None:
+        if path.startswith("/v2"):
+            method = self._protocol.methods(path)
+            return None if method is None else (method,)
+        return self._routes.get(path)
+
+    def _handler(self, request: Request) -> Handler:
+        methods = self._routes.get(request.path)
+        if methods is None:
+            return self._answer_v2
+        return methods.get(request.method) or methods["GET"]
+
+    def _answer_v2(self, request: Request) -> "Awaitable[None] | None":
+        return self._protocol.answer(request, ready=self._is_ready())
+
     def answer(self, request: Request) -> None:
         """Have a whole request answered."""
-        methods = self._routes[request.path]
-        handler = methods.get(request.method) or methods["GET"]
         try:
-            later = handler(request)
+            later = self._handler(request)(request)
         except Problem as problem:
             self._refuse(request, problem)
         except Exception as error:  # noqa: BLE001 - the client is told, the log has the rest
@@ -206,14 +225,12 @@ class Service:
         self._refuse(request, Problem(500, "the service has a defect", "tell whoever runs it"))
 
     def _refuse(self, request: Request, problem: Problem) -> None:
-        request.answer(
-            problem.status,
-            problem.body(),
-            problem.header_lines() + _id_line(request, self.predictor.new_id),
-        )
         self._refused(request, problem)
+        lines = problem.header_lines() + _id_line(request, self.predictor.new_id)
+        request.answer(problem.status, problem.body(), lines)
 
     def _refused(self, request: Request, problem: Problem) -> Problem:
+        problem.plain = request.path.startswith("/v2")
         self.figures.count("everloop_refused", (str(problem.status),))
         self.log.refused(request, problem)
         return problem
@@ -305,13 +322,19 @@ class Service:
 
     def _ready(self, request: Request) -> None:
         """200 once every worker has a champion, 503 before, and while the service ends."""
-        ready = self._state_of_all()[0].ready and not self.draining
+        ready = self._is_ready()
         request.answer(200 if ready else 503, b'{"ready":true}' if ready else b'{"ready":false}')
+
+    def _is_ready(self) -> bool:
+        return self._state_of_all()[0].ready and not self.draining
 
     def _metrics(self, request: Request) -> None:
         whole, _ = self._state_of_all()
         text = b"text/plain; version=0.0.4; charset=utf-8"
         request.answer(200, whole.figures.text(), content_type=text)
+
+    def _openapi(self, request: Request) -> None:
+        request.answer(200, openapi.document())
 
     def _status(self, request: Request) -> None:
         """GET /v1/status: what is loaded, applied and captured."""

@@ -110,7 +110,7 @@ class Connection(asyncio.Protocol):
         self._head = self._headers = self._got = self._most = 0
         self._receiving_since: float | None = None
         self._idle_since = self._stalled_since = server.now
-        self._stalled = self._closing = False
+        self._stalled = self._closing = self._ended = False
         self._keep = True
         self._served = 0
         self.peer = ""
@@ -131,7 +131,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         # A client may close its side and still wait for what it asked.
-        return self.busy
+        self._ended = True
+        return self._answering is not None
 
     def pause_writing(self) -> None:
         self._stalled, self._stalled_since = True, self._server.now
@@ -243,7 +244,8 @@ class Connection(asyncio.Protocol):
             return
         self._answering = None
         self._served += 1
-        keep = self._keep and not self._server.draining
+        is_last = self._ended or self._server.draining
+        keep = self._keep and (bool(self._waiting) or not is_last)
         last = b"" if keep else b"connection: close\r\n"
         length = b"content-length: %d\r\n" % len(body)
         parts = (
