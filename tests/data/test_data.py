@@ -13,6 +13,7 @@ from tests.support.pictures import bar, flat, noise
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.ingest import IngestReport, IngestRules, ingest
 from everloop.data.samples import NewSample
+from everloop.data.snapshot_diff import diff
 from everloop.data.source import listing
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
@@ -199,9 +200,9 @@ def test_a_snapshot_never_changes_and_tells_what_did(store: DataStore, tmp_path:
     store.annotations.append([_label(first, mended, "ann", "person", 50)])
     new = take(store, classes=CLASSES, now=at(60))
     assert store.snapshots.open(old.id).rows.equals(rows)
-    change = store.snapshots.diff(old.id, new.id)
+    change = diff(store.snapshots, old.id, new.id)
     assert (len(change.added), change.removed) == (5, ())
-    assert change.relabelled == ((first, was, mended),)
+    assert change.relabelled == ((first, was, mended, "ann"),)
     assert [s.id for s in store.snapshots.list()] == [old.id, new.id]
     assert store.snapshots.find(old.id[:10]).id == old.id
     for wrong in ("", "zz", "../../etc/passwd"):

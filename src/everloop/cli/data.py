@@ -60,8 +60,10 @@ def show_snapshot(program: Program, snapshot: str, path: Path, *, as_json: bool)
 @click.pass_obj
 def diff(program: Program, old: str, new: str, path: Path, *, as_json: bool) -> None:
     """Show what was added, removed and relabelled from OLD to NEW."""
+    from everloop.data.snapshot_diff import diff as compare
+
     snapshots = program.open_project(path).data.snapshots
-    change = snapshots.diff(snapshots.find(old).id, snapshots.find(new).id)
+    change = compare(snapshots, snapshots.find(old).id, snapshots.find(new).id)
     told: dict[str, list[Json]] = {
         "added": list(change.added),
         "removed": list(change.removed),

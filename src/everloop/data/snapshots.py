@@ -1,15 +1,21 @@
-"""Snapshots: immutable dataset versions, each one file named by what it pins."""
+"""Snapshots: immutable dataset versions, each named by what it pins.
+
+A snapshot is one small manifest and the segments it names. A new one writes what changed; short
+segments at the end are merged, so there are never many. The first stores wrote one file of all
+rows and one of what is known of it; those are opened as they are.
+"""
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from everloop.data.blobs import open_blobs
-from everloop.data.location import Place
+from everloop.data.location import Place, located
+from everloop.data.segments import Row, Segment, Segments, merged
 from everloop.errors import Refused
 from everloop.ids import Json, SampleId, SnapshotId
 from everloop_runtime.ids import canonical_json
@@ -17,22 +23,46 @@ from everloop_runtime.ids import canonical_json
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ROWS = ".arrow"
+_MANIFEST = ".manifest"
+_FIRST_FORM = ".arrow"
+_LOOKUP = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
-    """One dataset version. In a folder its file is mapped; rows are read where they are used."""
+    """One dataset version. Opening it reads its manifest; rows are read where they are used."""
 
     id: SnapshotId
-    rows: "pa.Table"
-    """`sample`, `side`, `label`, `annotation`, `by`, `origin`, sorted by sample."""
-    about: Mapping[str, Json]
-    """When it was taken, by which rules, with which counts."""
+    manifest: Mapping[str, Any] = field(repr=False)
+    _segments: Segments = field(repr=False)
+
+    @property
+    def about(self) -> Mapping[str, Json]:
+        """When it was taken, by which rules, with which counts."""
+        told = ("taken_at", "rules", "train", "holdout", "classes", "excluded", "parent")
+        return {name: self.manifest[name] for name in told if name in self.manifest}
 
     def summary(self) -> dict[str, Json]:
         """What people want to know of it."""
         return {"id": self.id, **self.about}
+
+    def __len__(self) -> int:
+        return int(self.manifest["train"]) + int(self.manifest["holdout"])
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The segment files it is made of, oldest first."""
+        return tuple(key for key, _ in self.manifest["segments"])
+
+    @cached_property
+    def segments(self) -> Sequence[Segment]:
+        """What it is made of, opened, oldest first."""
+        return [self._segments.open(key) for key in self.keys]
+
+    @cached_property
+    def rows(self) -> "pa.Table":
+        """`sample`, `side`, `label`, `annotation`, `by`, `origin`, sorted by sample."""
+        return merged(self.segments, keep_gone=False)
 
     def side(self, side: str) -> "pa.Table":
         """The rows of one side."""
@@ -40,102 +70,145 @@ class Snapshot:
 
         return self.rows.filter(pc.equal(self.rows.column("side"), side))
 
+    def find(self, samples: Iterable[SampleId]) -> dict[SampleId, Row]:
+        """The rows of those samples that are in it; costs what is asked, not the whole."""
+        import numpy as np
 
-@dataclass(frozen=True, slots=True)
-class SnapshotDiff:
-    """What changed from one snapshot to another."""
+        wanted, found = list(samples), dict[SampleId, Row]()
+        for start in range(0, len(wanted), _LOOKUP):
+            left = np.array([name.encode() for name in wanted[start : start + _LOOKUP]], dtype="S")
+            for segment in reversed(self.segments):
+                rows = segment.find(left)
+                found.update((name, row) for name, row in rows.items() if row is not None)
+                if rows:
+                    known = np.array([name.encode() for name in rows], dtype="S")
+                    left = left[~np.isin(left, known)]
+        return found
 
-    added: tuple[SampleId, ...]
-    removed: tuple[SampleId, ...]
-    relabelled: tuple[tuple[SampleId, str, str], ...]
-    """Sample, old label, new label."""
+    @property
+    def is_countable(self) -> bool:
+        """Whether the next one can go on from it; the first form cannot."""
+        return "fingerprint" in self.manifest
 
 
 class Snapshots:
     """The snapshots of one product: files that are written once and never again."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, cache: Path | None = None) -> None:
         self._blobs = open_blobs(place)
+        remote = located(place).folder is None
+        self.segments = Segments(self._blobs, cache if remote else None)
 
     def open(self, snapshot: SnapshotId) -> Snapshot:
         """A snapshot by its id; `Refused` when there is none."""
-        import pyarrow as pa
+        found = self.get(snapshot)
+        if found is None:
+            raise Refused(f"there is no snapshot {snapshot!r}; everloop snapshots list shows them")
+        return found
 
-        known = snapshot.isalnum()
-        data = self._blobs.view(f"{snapshot}{_ROWS}") if known else None
-        about = self._blobs.get(f"{snapshot}.json") if known else None
-        if data is None or about is None:
-            raise Refused(f"there is no snapshot {snapshot!r}; everloop data list shows them")
-        rows = pa.ipc.open_file(pa.py_buffer(data)).read_all()
-        return Snapshot(snapshot, rows, json.loads(about))
+    def get(self, snapshot: SnapshotId) -> Snapshot | None:
+        """A snapshot by its id, if there is one."""
+        if not snapshot.isalnum():
+            return None
+        told = self._blobs.get(f"{snapshot}{_MANIFEST}")
+        if told is not None:
+            return Snapshot(snapshot, json.loads(told), self.segments)
+        told = self._blobs.get(f"{snapshot}.json")
+        # The first form wrote the rows after what is told of them.
+        if told is None or not any(b.key == f"{snapshot}{_FIRST_FORM}" for b in self._blobs.list()):
+            return None
+        about = json.loads(told)
+        segments = [[f"{snapshot}{_FIRST_FORM}", about["train"] + about["holdout"]]]
+        return Snapshot(snapshot, {**about, "segments": segments}, self.segments)
 
-    def find(self, prefix: str) -> Snapshot:
-        """The one snapshot whose id begins with `prefix`."""
-        found = [s for s in self._ids() if s.startswith(prefix)]
+    def find(self, name: str) -> Snapshot:
+        """The one snapshot whose id begins with `name`, or that has the tag `name`."""
+        from everloop.data.tags import Tags
+
+        tagged = Tags(self._blobs).get(name)
+        if tagged is not None:
+            return self.open(tagged)
+        ids = self.ids()
+        found = [s for s in ids if s.startswith(name)]
         if len(found) != 1:
-            told = ", ".join(s[:8] for s in self._ids()) or "none"
-            raise Refused(f"{len(found)} snapshots begin with {prefix!r}; there are: {told}")
+            told = ", ".join(s[:8] for s in ids) or "none"
+            raise Refused(f"{len(found)} snapshots begin with {name!r}; there are: {told}")
         return self.open(found[0])
 
     def list(self) -> Sequence[Snapshot]:
         """All snapshots, oldest first."""
-        found = [self.open(snapshot) for snapshot in self._ids()]
-        return sorted(found, key=lambda snapshot: str(snapshot.about["taken_at"]))
+        found = [self.open(snapshot) for snapshot in self.ids()]
+        return sorted(found, key=lambda snapshot: (str(snapshot.manifest["taken_at"]), snapshot.id))
 
-    def _ids(self) -> Sequence[SnapshotId]:
-        keys = sorted(blob.key for blob in self._blobs.list())
-        return [SnapshotId(key[: -len(_ROWS)]) for key in keys if key.endswith(_ROWS)]
+    def ids(self) -> Sequence[SnapshotId]:
+        """The ids of all snapshots, sorted."""
+        keys = [blob.key for blob in self._blobs.list() if "/" not in blob.key]
+        ends = (_MANIFEST, _FIRST_FORM)
+        return sorted({SnapshotId(k[: -len(end)]) for k in keys for end in ends if k.endswith(end)})
 
-    def diff(self, old: SnapshotId, new: SnapshotId) -> SnapshotDiff:
-        """What was added, removed and relabelled from `old` to `new`."""
-        before, after = _labels(self.open(old)), _labels(self.open(new))
-        return SnapshotDiff(
-            tuple(sample for sample in after if sample not in before),
-            tuple(sample for sample in before if sample not in after),
-            tuple(
-                (sample, before[sample], label)
-                for sample, label in after.items()
-                if sample in before and before[sample] != label
-            ),
-        )
+    def reached(self) -> frozenset[str]:
+        """The keys, under this place, of all files that some snapshot or tag is made of."""
+        from everloop.data.tags import FOLDER
 
-    def write(self, rows: "pa.Table", rules: Mapping[str, Json], now: datetime) -> SnapshotId:
-        """Write a snapshot and return its id; the same rows and rules are written once."""
-        import pyarrow as pa
+        present = {blob.key for blob in self._blobs.list()}
+        keys = {key for key in present if key.startswith(f"{FOLDER}/")}
+        for snapshot in self.list():
+            named = (snapshot.manifest.get(name) for name in ("delta", "excluded_file"))
+            keys.update(snapshot.keys, (str(name or "") for name in named))
+            keys |= {f"{snapshot.id}{end}" for end in (_MANIFEST, _FIRST_FORM, ".json")}
+        return frozenset(keys & present)
 
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, rows.schema) as writer:
-            writer.write_table(rows.combine_chunks())
-        data = sink.getvalue().to_pybytes()
-        snapshot = SnapshotId(_fingerprint(rows, rules))
-        sides = Counter(rows.column("side").to_pylist())
-        about: dict[str, Json] = {
-            "taken_at": now.isoformat(),
-            "rules": rules,
-            "train": sides["train"],
-            "holdout": sides["holdout"],
-            "classes": dict(sorted(Counter(rows.column("label").to_pylist()).items())),
-        }
-        # What is told of it first: a snapshot that can be opened can be described.
-        self._blobs.put(f"{snapshot}.json", canonical_json(about))
-        self._blobs.put(f"{snapshot}{_ROWS}", data)
-        return snapshot
+    @property
+    def tags(self) -> "Mapping[str, SnapshotId]":
+        """Every tag and the snapshot that has it now."""
+        from everloop.data.tags import Tags
+
+        return Tags(self._blobs).all()
+
+    def tag(self, name: str, snapshot: SnapshotId) -> None:
+        """Give a snapshot a name; a tag of that name moves to it. See `Tags.put`."""
+        from everloop.data.tags import Tags
+
+        Tags(self._blobs).put(name, self.open(snapshot).id)
+
+    def excluded(self, snapshot: Snapshot) -> Mapping[SampleId, str]:
+        """Samples that were left out of a snapshot on purpose, and why."""
+        key = snapshot.manifest.get("excluded_file")
+        told = None if key is None else self._blobs.get(str(key))
+        return {} if told is None else dict(json.loads(told))
+
+    def write(
+        self,
+        snapshot: SnapshotId,
+        manifest: Mapping[str, Json],
+        excluded: Mapping[SampleId, str],
+    ) -> Snapshot:
+        """Write a snapshot's manifest; the same snapshot is written once."""
+        told = dict(manifest)
+        if excluded:
+            data = canonical_json([list(each) for each in sorted(excluded.items())])
+            told["excluded_file"] = f"excluded/{hashlib.sha256(data).hexdigest()}.json"
+            self._blobs.put(str(told["excluded_file"]), data)
+        # Last of all its files: a snapshot that can be opened can be read.
+        self._blobs.put(f"{snapshot}{_MANIFEST}", canonical_json(told))
+        return self.open(snapshot)
+
+    def grown(self, base: Snapshot, newest: tuple[str, int]) -> Sequence[tuple[str, int]]:
+        """The segments of `base` and a newer one, with the short ones at the end merged.
+
+        A merged segment is at least as long as all that come after it together, so a row is
+        written again only a few times, however many snapshots follow.
+        """
+        kept: list[tuple[str, int]] = [(key, int(rows)) for key, rows in base.manifest["segments"]]
+        tail = [newest]
+        while kept and kept[-1][1] < 2 * sum(rows for _, rows in tail):
+            tail.insert(0, kept.pop())
+        if len(tail) == 1:
+            return [*kept, newest]
+        table = merged([self.segments.open(key) for key, _ in tail], keep_gone=bool(kept))
+        return [*kept, self.segments.write([table])] if table.num_rows else kept
 
 
-def _labels(snapshot: Snapshot) -> dict[SampleId, str]:
-    columns = (snapshot.rows.column(name).to_pylist() for name in ("sample", "label"))
-    return dict(zip(*columns, strict=True))
-
-
-def _fingerprint(rows: "pa.Table", rules: Mapping[str, Json]) -> str:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    digest = hashlib.sha256(canonical_json(rules))
-    digest.update(rows.num_rows.to_bytes(8, "little"))
-    for name in ("sample", "side", "label", "annotation"):
-        # With all lengths first, so that two different columns never feed the same bytes.
-        column = rows.column(name).cast(pa.large_binary())
-        digest.update(pc.binary_length(column).to_numpy().astype("<i8").tobytes())
-        digest.update(b"".join(column.to_pylist()))
-    return digest.hexdigest()
+def identity(pinned: Json) -> SnapshotId:
+    """The id of the snapshot that pins this."""
+    return SnapshotId(hashlib.sha256(canonical_json(pinned)).hexdigest())

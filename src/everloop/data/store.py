@@ -9,6 +9,7 @@ from everloop.data.annotations import Annotations
 from everloop.data.arrivals import Arrivals
 from everloop.data.catalogue.questions import Catalogue
 from everloop.data.examinations import Examinations
+from everloop.data.exclusions import Exclusions
 from everloop.data.location import Location, Place, located
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
@@ -72,7 +73,12 @@ class DataStore:
     @cached_property
     def snapshots(self) -> Snapshots:
         """Immutable dataset versions."""
-        return Snapshots(self._place / "snapshots")
+        return Snapshots(self._place / "snapshots", self._cache / "snapshots")
+
+    @cached_property
+    def exclusions(self) -> Exclusions:
+        """Samples that people leave out of snapshots."""
+        return Exclusions(self._place)
 
     @cached_property
     def examinations(self) -> Examinations:

@@ -52,25 +52,31 @@ def catch_up(file: CatalogueFile, source: Source, *, trust: bool) -> None:
     With `trust` a table of the version that was followed last is taken for the same; without, its
     fragments are compared: a table that came from a backup may have any version.
     """
-    version = source.table.version()
-    if trust:
-        with file.reading() as connection:
-            if _followed(connection, source.name) == version:
-                return
-    while not _step(file, source, trust=trust):
+    with file.reading() as connection:
+        if _is_current(connection, source, trust=trust):
+            return
+    while not _step(file, source):
         pass
 
 
-def _step(file: CatalogueFile, source: Source, *, trust: bool) -> bool:
+def _is_current(connection: sqlite3.Connection, source: Source, *, trust: bool) -> bool:
+    if _followed(connection, source.name) != source.table.version():
+        return False
+    if trust:
+        return True
+    present = _present(source.table.dataset())
+    told = {number: (fragment.file, fragment.deleted) for number, fragment in present.items()}
+    return _seen(connection, source.name) == told
+
+
+def _step(file: CatalogueFile, source: Source) -> bool:
     """One transaction; whether it was the last one needed."""
     with file.writing() as connection:
         # Looked at only now: another process may have come first, or gone on since.
         dataset = source.table.dataset()
         version = 0 if dataset is None else int(dataset.version)
-        if trust and _followed(connection, source.name) == version:
-            return True
         seen = _seen(connection, source.name)
-        present = {} if dataset is None else _present(dataset)
+        present = _present(dataset)
         _lose(connection, source, seen, present)
         new = [number for number in present if number not in seen]
         if _read(connection, source, new, present) < len(new):
@@ -90,9 +96,9 @@ def _seen(connection: sqlite3.Connection, name: str) -> dict[int, tuple[str, int
     return {number: (file, deleted) for number, file, deleted in rows}
 
 
-def _present(dataset: "lance.LanceDataset") -> Mapping[int, _Fragment]:
+def _present(dataset: "lance.LanceDataset | None") -> Mapping[int, _Fragment]:
     found = {}
-    for fragment in dataset.get_fragments():
+    for fragment in [] if dataset is None else dataset.get_fragments():
         told = fragment.metadata
         # The file's name is unique, so a table restored or made anew is recognised.
         found[int(told.id)] = _Fragment(told.files[0].path, int(told.num_deletions or 0), fragment)

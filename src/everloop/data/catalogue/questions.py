@@ -38,19 +38,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Pinnable:
-    """What a snapshot would say of one sample."""
-
-    sample: SampleId
-    side: Side
-    label: str
-    annotation: AnnotationId
-    by: str
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Noted:
     """The last snapshot taken from this catalogue by some rules."""
 
     snapshot: SnapshotId
@@ -176,7 +164,7 @@ class Catalogue:
         with self._upto(self._facts, self._annotations) as connection:
             yield View(connection)
 
-    def remember(self, rules: str, taken: Taken) -> None:
+    def note(self, rules: str, taken: Noted) -> None:
         """Note the last snapshot taken by some rules (their digest)."""
         with self._file.writing() as connection:
             connection.execute(
@@ -195,12 +183,12 @@ class View:
         row = self._connection.execute("SELECT coalesce(max(seq), 0) FROM change").fetchone()
         return int(row[0])
 
-    def last_taken(self, rules: str) -> Taken | None:
+    def last_taken(self, rules: str) -> Noted | None:
         """The last snapshot taken by these rules, as far as this catalogue knows."""
         row = self._connection.execute(
             "SELECT snapshot, seq FROM taken WHERE rules = ?", (rules,)
         ).fetchone()
-        return None if row is None else Taken(SnapshotId(row[0]), int(row[1]))
+        return None if row is None else Noted(SnapshotId(row[0]), int(row[1]))
 
     def changed(self, since: int) -> list[SampleId]:
         """Samples whose side or standing label changed after a change of that number."""
@@ -209,21 +197,22 @@ class View:
         )
         return [SampleId(name) for (name,) in rows]
 
-    def pinnable(self, samples: Sequence[SampleId]) -> Iterator[Pinnable]:
-        """Those of the samples that have a side and a standing label."""
+    def pinnable(self, samples: Sequence[SampleId]) -> Iterator[tuple[str, ...]]:
+        """Sample, side, label, annotation, by and origin of those that have all of them."""
         columns = "side, label, annotation, who, origin"
         for part in _parts(samples):
             for name, row in find(self._connection, columns, part).items():
                 if row[0] is not None and row[1] is not None:
-                    yield Pinnable(SampleId(name), *row)
+                    yield (name, *row)
 
-    def all_pinnable(self) -> Iterator[Pinnable]:
-        """All samples that have a side and a standing label. Costs the whole."""
+    def all_pinnable(self) -> Iterator[Sequence[tuple[str, ...]]]:
+        """The same of all samples, sorted by sample, in parts. Costs the whole."""
         rows = self._connection.execute(
             "SELECT id, side, label, annotation, who, origin FROM sample "
-            "WHERE side IS NOT NULL AND label IS NOT NULL"
+            "WHERE side IS NOT NULL AND label IS NOT NULL ORDER BY key, id"
         )
-        return (Pinnable(SampleId(row[0]), *row[1:]) for row in rows)
+        while part := rows.fetchmany(_CHUNK):
+            yield part
 
 
 def _tally(connection: sqlite3.Connection) -> list[tuple[str, int]]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from everloop.action import Action, Outcome
-from everloop.data.take import take
+from everloop.data.take import LabelRule, take
 from everloop.errors import Refused
 from everloop.labels import decode
 from everloop.loop.project import Project, Turn
@@ -20,7 +20,13 @@ def snapshot(project: Project, turn: Turn, action: Action) -> Outcome:
     `Refused` when nothing is, and if a class has no sample of a task that could be learnt.
     """
     task = project.declaration.task
-    taken = take(project.data, classes=task.classes, now=turn.now, fits=_fits(task))
+    taken = take(
+        project.data,
+        classes=task.classes,
+        now=turn.now,
+        split=project.split,
+        labels=LabelRule(task.label_kind, _fits(task)),
+    )
     missing = [name for name in task.classes if not taken.train_counts.get(name)]
     if missing and why_not_learnable(task) is None:
         raise Refused(

@@ -1,0 +1,205 @@
+"""Segments: what a snapshot says of some samples, sorted by sample, in a file that never changes.
+
+A snapshot is a short list of segments, oldest first. Where two speak of one sample the newer one
+stands, also when it says that the sample is gone.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from everloop.data.blobs import BlobStore
+from everloop.errors import Unavailable
+from everloop.ids import SampleId
+from everloop_runtime.files import write_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+COLUMNS = ("sample", "side", "label", "annotation", "by", "origin")
+_GONE = "gone"
+_ROWS_OF_A_BATCH = 65_536
+_ID_LENGTH = 64
+_FOLDER = "segments"
+
+
+class Row(NamedTuple):
+    """What a snapshot says of one sample."""
+
+    sample: SampleId
+    side: str
+    label: str
+    annotation: str
+    by: str
+    origin: str
+
+    @property
+    def pinned(self) -> tuple[str, str, str, str]:
+        """The part that names the snapshot: an annotation's id tells whose it is."""
+        return (self.sample, self.side, self.label, self.annotation)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An opened segment; its file is looked into where a row is asked for."""
+
+    table: "pa.Table"
+
+    @property
+    def rows(self) -> int:
+        """How many samples it speaks of."""
+        return int(self.table.num_rows)
+
+    @cached_property
+    def keys(self) -> "Sequence[NDArray[np.bytes_]]":
+        """The samples, one array a batch, sorted."""
+        return [_keys(chunk) for chunk in self.table.column("sample").chunks if len(chunk)]
+
+    @cached_property
+    def _batches(self) -> "tuple[Sequence[pa.RecordBatch], NDArray[np.bytes_]]":
+        import numpy as np
+
+        batches = [batch for batch in self.table.to_batches() if batch.num_rows]
+        return batches, np.array([keys[0] for keys in self.keys], dtype="S")
+
+    def find(self, samples: "NDArray[np.bytes_]") -> dict[SampleId, Row | None]:
+        """The rows of those samples that it speaks of; None where it says they are gone."""
+        import numpy as np
+
+        batches, firsts = self._batches
+        found: dict[SampleId, Row | None] = {}
+        if not batches:
+            return found
+        owner = np.searchsorted(firsts, samples, side="right") - 1
+        for number in np.unique(owner[owner >= 0]):
+            wanted, keys = samples[owner == number], self.keys[number]
+            places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+            hits = places[keys[places] == wanted]
+            found.update(_told(batches[number].take(_indices(hits))))
+        return found
+
+
+def _keys(chunk: "pa.Array") -> "NDArray[np.bytes_]":
+    """The values as fixed-length bytes, without a copy where all are ids."""
+    import numpy as np
+
+    _, offsets, data = chunk.buffers()
+    starts = np.frombuffer(offsets, np.int32, len(chunk) + 1, chunk.offset * 4)
+    if starts[-1] - starts[0] == _ID_LENGTH * len(chunk) and (np.diff(starts) == _ID_LENGTH).all():
+        return np.frombuffer(data, f"S{_ID_LENGTH}", len(chunk), int(starts[0]))
+    return np.array([value.encode() for value in chunk.to_pylist()], dtype="S")
+
+
+def _indices(places: "NDArray[np.int64]") -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.array(places, pa.int64())
+
+
+def _told(rows: "pa.RecordBatch | pa.Table") -> Iterable[tuple[SampleId, Row | None]]:
+    columns = [rows.column(name).to_pylist() for name in COLUMNS]
+    gone = rows.column(_GONE).to_pylist() if _GONE in rows.schema.names else [False] * len(rows)
+    for away, *values in zip(gone, *columns, strict=True):
+        yield SampleId(values[0]), None if away else Row(*values)
+
+
+def merged(segments: Sequence[Segment], *, keep_gone: bool) -> "pa.Table":
+    """What segments, oldest first, say together: the newest row of each sample, sorted."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    tables = [_with_gone(segment.table) for segment in segments]
+    table = pa.concat_tables([_schema().empty_table(), *tables])
+    if len(segments) > 1:
+        # One after the other, the oldest first, as the rows of the table are.
+        batches = (keys for segment in segments for keys in segment.keys)
+        keys = np.concatenate([np.array([], f"S{_ID_LENGTH}"), *batches])
+        # Stable, so the newest of equal keys is the last; merging sorted runs costs little.
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        last = np.ones(len(keys), np.bool_)
+        last[:-1] = ordered[1:] != ordered[:-1]
+        table = table.take(_indices(order[last]))
+    if keep_gone:
+        return table
+    return table.filter(pc.invert(table.column(_GONE))).select(list(COLUMNS))
+
+
+def _with_gone(table: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    if _GONE in table.column_names:
+        return table
+    return table.append_column(_GONE, pa.repeat(False, table.num_rows))
+
+
+class Segments:
+    """The segment files of a store, named by the SHA-256 of their content."""
+
+    def __init__(self, blobs: BlobStore, cache: Path | None) -> None:
+        self._blobs = blobs
+        self._cache = cache
+
+    def open(self, key: str) -> Segment:
+        """A segment by its key; raises `Unavailable` when its file is not there."""
+        import pyarrow as pa
+
+        data = self._mapped(key)
+        return Segment(pa.ipc.open_file(data).read_all())
+
+    def _mapped(self, key: str) -> "pa.Buffer":
+        import pyarrow as pa
+
+        cached = None if self._cache is None else self._cache / key
+        if cached is not None and cached.is_file():
+            return pa.memory_map(str(cached)).read_buffer()
+        data = self._blobs.view(key)
+        if data is None:
+            raise Unavailable(f"{key} of a snapshot is missing from the store")
+        if cached is not None:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(cached, bytes(data))
+        return pa.py_buffer(data)
+
+    def write(self, batches: "Iterable[pa.Table]") -> tuple[str, int]:
+        """Write sorted rows as one segment; its key and its number of rows."""
+        import pyarrow as pa
+
+        rows = 0
+        with tempfile.TemporaryFile() as file:
+            with pa.ipc.new_file(file, _schema()) as writer:
+                for batch in batches:
+                    rows += batch.num_rows
+                    writer.write_table(
+                        _with_gone(batch).combine_chunks(), max_chunksize=_ROWS_OF_A_BATCH
+                    )
+            file.seek(0)
+            data = file.read()
+        key = f"{_FOLDER}/{hashlib.sha256(data).hexdigest()}.arrow"
+        self._blobs.put(key, data)
+        return key, rows
+
+
+def table_of(rows: Mapping[SampleId, Row | None]) -> "pa.Table":
+    """Rows as a table sorted by sample; None says that a sample is gone."""
+    import pyarrow as pa
+
+    names = sorted(rows)
+    told = [rows[name] or Row(name, "", "", "", "", "") for name in names]
+    columns = dict(zip(COLUMNS, zip(*told, strict=True), strict=True)) if told else {}
+    arrays = [pa.array(columns.get(name, ()), pa.string()) for name in COLUMNS]
+    gone = pa.array([rows[name] is None for name in names], pa.bool_())
+    return pa.table([*arrays, gone], schema=_schema())
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema([*((name, pa.string()) for name in COLUMNS), (_GONE, pa.bool_())])
