@@ -6,6 +6,7 @@ import click
 
 from everloop.cli.common import common_options, emit, show, table
 from everloop.cli.data_check import check, check_table
+from everloop.cli.data_export import write_out
 from everloop.cli.data_import import take_in
 from everloop.cli.data_quarantine import quarantine
 from everloop.cli.program import Program
@@ -21,6 +22,7 @@ command.add_command(check)
 command.add_command(check_table)
 command.add_command(quarantine)
 command.add_command(take_in)
+command.add_command(write_out)
 
 
 @command.command("list")

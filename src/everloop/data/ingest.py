@@ -75,6 +75,8 @@ class IngestReport:
     labelled: int
     quarantined: Mapping[str, int]
     """How many were set aside, by reason."""
+    bytes: int = 0
+    """Read from the source."""
     format: str = ""
     why: str = ""
     """Why it was taken to be in this format."""
@@ -129,6 +131,7 @@ def ingest(
             intake.passed + intake.good - intake.added,
             intake.labelled,
             dict(aside.reasons.most_common()),
+            intake.read,
             opened.format.name,
             opened.why,
             finished,
@@ -171,7 +174,7 @@ class _Intake:
         self._total = opened.files
         self._origin = source.rstrip("/").rpartition("/")[2] or source
         self._by = f"import:{source}"
-        self._read = 0
+        self.read = 0
         self._fed = 0
         self._stopped = False
         self._batch: list[_Item] = []
@@ -226,14 +229,14 @@ class _Intake:
             reason: Reason = "too-many-bytes" if isinstance(error, TooLarge) else "unreadable"
             self._aside.add(one.name, reason, problem or str(error), None)
             return None
-        self._read += len(data)
+        self.read += len(data)
         if problem:
             self._aside.add(one.name, "bad-label", problem, data)
             return None
         return data
 
     def _progress(self) -> Progress:
-        return Progress(self._fed, max(self._total, self._fed), self._read, len(self._aside))
+        return Progress(self._fed, max(self._total, self._fed), self.read, len(self._aside))
 
     def _take(
         self,

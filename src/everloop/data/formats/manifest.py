@@ -6,6 +6,7 @@ tables have it, is taken off.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -41,6 +42,7 @@ _EDGES = (
     (("bbox_x", "bbox_y", "bbox_width", "bbox_height"), True),
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_FIGURE = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 _MOST_TOLD = 5
 _BOX_CELLS = 5
 
@@ -265,7 +267,11 @@ def quoted(cell: str) -> str:
     >>> quoted("=1+1"), quoted("cat")
     ("'=1+1", 'cat')
     """
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_figure(cell) else cell
+
+
+def _is_figure(cell: str) -> bool:
+    return _FIGURE.fullmatch(cell) is not None
 
 
 def moment(told: object) -> datetime | str | None:

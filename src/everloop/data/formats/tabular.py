@@ -5,6 +5,7 @@ The row keeps all its columns, the target's too: which are learnt from is the ta
 """
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator
 from datetime import date, datetime, time
@@ -12,8 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 from everloop.data.formats.format import Fit, Wanted
-from everloop.data.formats.manifest import moment
-from everloop.data.formats.pictures import missing, side_in
+from everloop.data.formats.manifest import moment, unquoted
+from everloop.data.formats.pictures import SPLITS, missing, side_in
 from everloop.data.formats.sketch import Sketch
 from everloop.data.formats.tables import TABLES, columns_of, is_table, rows_of
 from everloop.data.incoming import Incoming
@@ -23,6 +24,8 @@ from everloop.ids import Json
 from everloop.labels import ClassLabel, Label, ValueLabel
 from everloop_runtime.ids import canonical_json
 
+WHOLE_ROW = "everloop_row"
+"""The column in which Everloop's own tables keep a row's exact bytes."""
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _LONGEST_FIGURE = 40
 
@@ -58,15 +61,16 @@ def _incoming(path: str, number: int, row: dict[str, Any] | str, wanted: Wanted)
     if isinstance(row, str):
         return Incoming(name, missing(f"{path}: row {number} {row}"))
     try:
-        cells = {column: _cell(value) for column, value in row.items()}
-        data = canonical_json(cells)
-    except (Refused, ValueError) as error:
+        data = _bytes(row)
+    except (Refused, ValueError, RecursionError) as error:
         return Incoming(name, missing(f"{path}: row {number}: {error}"))
     problems: list[str] = []
-    label = _label(cells.get(wanted.target or ""), wanted)
+    label = _label(_cell(unquoted(row.get(wanted.target or ""))), wanted)
     if isinstance(label, str):
         problems.append(f"{path}: row {number}: {label}")
-    taken_at = moment(None if wanted.time is None else row.get(wanted.time) or None)
+    split, told = row.get("split"), row.get("taken_at") if WHOLE_ROW in row else None
+    time = told or (None if wanted.time is None else row.get(wanted.time))
+    taken_at = moment(time or None)
     if isinstance(taken_at, str):
         problems.append(f"{path}: row {number}: {taken_at}")
     return Incoming(
@@ -75,9 +79,19 @@ def _incoming(path: str, number: int, row: dict[str, Any] | str, wanted: Wanted)
         hashlib.blake2b(data, digest_size=16).hexdigest(),
         None if isinstance(label, str) else label,
         taken_at=None if isinstance(taken_at, str) else taken_at,
-        side=side_in(path),
+        side=SPLITS.get(str(split).lower()) if split else side_in(path),
         problems=tuple(problems),
     )
+
+
+def _bytes(row: dict[str, Any]) -> bytes:
+    whole = row.get(WHOLE_ROW)
+    if isinstance(whole, str):
+        told = json.loads(whole)
+        if not isinstance(told, dict):
+            raise Refused(f"the column {WHOLE_ROW!r} does not hold a JSON object")
+        return canonical_json(told)
+    return canonical_json({column: _cell(value) for column, value in row.items()})
 
 
 def _bounded(data: bytes, most: int) -> bytes:

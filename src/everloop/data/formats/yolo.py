@@ -171,7 +171,7 @@ def _label(
     problems: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
-            made = _box(line.split(), names)
+            made = read_line(line.split(), names)
             if isinstance(made, str):
                 problems.append(f"{path}:{number}: {made}")
             else:
@@ -182,7 +182,8 @@ def _label(
     return label, problems
 
 
-def _box(words: Sequence[str], names: Sequence[str | None]) -> Box | str:
+def read_line(words: Sequence[str], names: Sequence[str | None]) -> Box | str:
+    """The box, in shares of the picture's sides, that a line states; or why it states none."""
     if len(words) != _FIGURES:
         return f"{len(words)} figures where a class and 4 of a box are wanted"
     number = int(words[0]) if words[0].isdecimal() and len(words[0]) < 7 else -1
