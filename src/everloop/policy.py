@@ -7,7 +7,7 @@ allowed.
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -167,6 +167,27 @@ class VerifyPolicy(_Table):
     """The largest difference of a probability between evaluation and the live service."""
 
 
+class BundlePolicy(_Table):
+    """`[bundle]`: what a bundle must carry."""
+
+    calibration: Literal["temperature", "none"] = "temperature"
+    """`temperature`: probabilities are scaled to mean what they say, fitted on the hold-out."""
+    precision: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The bundle states from which confidence on this share of answers is right; 0 states none."""
+    require_signature: bool = False
+    """Whether the service refuses bundles that no trusted key has signed."""
+    trusted_keys: tuple[str, ...] = ()
+    """Public keys (`ed25519:...`), as `everloop package keys` prints them."""
+    signing_key: str = ""
+    """A private key's file; bundles that passed their gates are signed with it when registered."""
+
+    @model_validator(mode="after")
+    def _somebody_can_sign(self) -> Self:
+        if self.require_signature and not self.trusted_keys:
+            raise ValueError("require_signature needs a key in trusted_keys")
+        return self
+
+
 class RolloutPolicy(_Table):
     """`[rollout]`: how traffic moves to a verified candidate."""
 
@@ -324,6 +345,7 @@ class Policy(_Table):
     train: TrainPolicy = TrainPolicy()
     gates: GatePolicy = GatePolicy()
     approval: ApprovalPolicy = ApprovalPolicy()
+    bundle: BundlePolicy = BundlePolicy()
     verify: VerifyPolicy = VerifyPolicy()
     rollout: RolloutPolicy = RolloutPolicy()
     monitor: MonitorPolicy = MonitorPolicy()

@@ -81,7 +81,7 @@ def test_a_wrong_normalisation_never_gets_traffic(
     tmp_path: Path, place: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    wrong = (sys.executable, "-m", "tests.support.wrong_service", place)
+    wrong = (sys.executable, "-m", "tests.support.wrong_service", place, "darker")
     right = opened(write_project(tmp_path / "bars", level=1))
     project = replace(right, commands=replace(right.commands, service=wrong))
     loop = project.policy.loop.model_copy(update={"attempts": 1})

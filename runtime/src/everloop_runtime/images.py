@@ -26,6 +26,7 @@ _EXIF_ORIENTATION = 0x0112
 _COLOURS = 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LIGHT_PIXELS, _LIGHT_BYTES = 65_536, 131_072
+_LAYOUTS = ((), (1,), (3,), (4,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +78,45 @@ def to_array(
 
     Raises `NotAnImage` or `Refused` with the reason when the bytes cannot be taken.
     """
-    import numpy as np
-    from PIL import Image
-
     if (quickly := plain_jpeg(data, spec, limits)) is not None:
         return quickly
     with open_image(data, limits) as image:
         pixels = upright(image, spec.channels)
-        if pixels.size != (spec.width, spec.height):
-            pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
-        return np.asarray(pixels, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
+        return _fitted(pixels, spec)
+
+
+def pixels_to_array(
+    pixels: "NDArray[np.uint8]", spec: ImageSpec, limits: ImageLimits = DEFAULT_LIMITS
+) -> "NDArray[np.uint8]":
+    """uint8 `[height, width, channels]` of `spec`, from the pixels of a picture of any size.
+
+    `pixels`: uint8 `[H, W]` or `[H, W, 1]` (grey), `[H, W, 3]` (RGB) or `[H, W, 4]` (RGBA). They
+    are converted and resized as a lossless file of the same pixels would be. Raises `Refused`
+    when they are something else or beyond the limits.
+    """
+    from PIL import Image
+
+    shape = pixels.shape
+    if str(pixels.dtype) != "uint8" or len(shape) not in (2, 3) or shape[2:] not in _LAYOUTS:
+        raise Refused(
+            f"pixels are {pixels.dtype} {shape}; uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] "
+            "is wanted"
+        )
+    if not 0 < shape[0] * shape[1] <= limits.max_pixels:
+        raise Refused(
+            f"the image is {shape[1]} x {shape[0]}; at most {limits.max_pixels} pixels are taken"
+        )
+    flat = pixels[:, :, 0] if shape[2:] == (1,) else pixels
+    return _fitted(_convert(Image.fromarray(flat), spec.channels), spec)
+
+
+def _fitted(pixels: "Image.Image", spec: ImageSpec) -> "NDArray[np.uint8]":
+    import numpy as np
+    from PIL import Image
+
+    if pixels.size != (spec.width, spec.height):
+        pixels = pixels.resize((spec.width, spec.height), Image.Resampling.BILINEAR)
+    return np.asarray(pixels, dtype=np.uint8).reshape(spec.height, spec.width, spec.channels)
 
 
 def plain_jpeg(data: bytes, spec: ImageSpec, limits: ImageLimits) -> "NDArray[np.uint8] | None":
@@ -154,7 +184,8 @@ def open_image(data: bytes, limits: ImageLimits) -> "Image.Image":
     except UnidentifiedImageError as error:
         raise NotAnImage(f"not one of the formats {', '.join(FORMATS)}") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise NotAnImage(f"not one of the formats {', '.join(FORMATS)}: {error}") from error
+        # Pillow's own words name an address in memory: another for the same bytes each time.
+        raise NotAnImage(f"not one of the formats {', '.join(FORMATS)}") from error
     pixels = image.width * image.height
     if not 0 < pixels <= limits.max_pixels:
         image.close()

@@ -14,6 +14,7 @@ from everloop.layout import Layout
 from everloop.loop.project import Commands, Project
 from everloop.policy_file import parse_policy
 from everloop.privacy.rules import rules_in_force
+from everloop.rollout.service import trust_options
 from everloop.state.clearances import Clearances
 from everloop.state.database import Database
 from everloop.state.decisions import Decisions
@@ -43,7 +44,8 @@ def assemble(path: Path) -> Project:
     layout = Layout(project)
     layout.root.mkdir(exist_ok=True)
     commands = Commands(
-        job=(*_PYTHON, "everloop.app", "job"), service=(*_PYTHON, "everloop_runtime.main")
+        job=(*_PYTHON, "everloop.app", "job"),
+        service=(*_PYTHON, "everloop_runtime.main", *trust_options(policy.bundle)),
     )
     declaration = read_declaration(layout, (*_PYTHON, "everloop.app", "describe"))
     tracking = f"sqlite:///{layout.tracking_database}"

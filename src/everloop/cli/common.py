@@ -150,3 +150,13 @@ def find_bundle(project: "Project", prefix: str | None) -> BundleId:
         told = ", ".join(name[:8] for name in names) or "none"
         raise Refused(f"{len(matching)} bundles begin with {prefix!r}; there are: {told}")
     return BundleId(matching[0])
+
+
+def named_bundle(project: "Project", named: str) -> BundleId:
+    """The bundle a person named: `champion`, or an id or how it begins."""
+    if named != "champion":
+        return find_bundle(project, named)
+    champion = project.releases.current().champion
+    if champion is None:
+        raise Refused("there is no champion yet; everloop models list tells what there is")
+    return champion

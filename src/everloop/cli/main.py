@@ -27,6 +27,7 @@ _COMMANDS = {
     "privacy": "What is filtered before labellers see it; check, release, measure.",
     "predict": "Ask the live service about images.",
     "serve": "Run the prediction service alone, in the foreground.",
+    "package": "Make wheels and images of bundles; sign and verify them.",
     "trace": "From a served answer back to the labels behind it.",
     "job": "",
     "describe": "",

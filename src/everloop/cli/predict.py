@@ -1,20 +1,56 @@
-"""`everloop predict`: ask the live service about images."""
+"""`everloop predict`: ask the live service about images, or answer many by a bundle itself."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from everloop.cli.common import common_options, emit, table
+from everloop.cli.common import common_options, emit, named_bundle, show, table
 from everloop.cli.program import Program
 from everloop.errors import Refused, Unavailable
+from everloop.ids import Json
+
+if TYPE_CHECKING:
+    from everloop.batch.work import Runner
+    from everloop.data.store import DataStore
 
 
 @click.command("predict")
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--batch", "source", help="A folder, a list of files, `store` or `snapshot:ID`.")
+@click.option("--out", type=click.Path(path_type=Path), help="FILE.parquet or FOLDER.lance.")
+@click.option("--bundle", "named", default="champion", help="For --batch; the champion by default.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes; one a core by default.")
 @common_options
 @click.pass_obj
-def command(program: Program, images: tuple[Path, ...], path: Path, *, as_json: bool) -> None:
-    """Ask the live service about each of IMAGES."""
+def command(
+    program: Program,
+    images: tuple[Path, ...],
+    source: str | None,
+    out: Path | None,
+    named: str,
+    workers: int | None,
+    path: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Ask the live service about each of IMAGES.
+
+    With --batch SOURCE --out FILE, answer every picture of SOURCE by a bundle itself, on all cores;
+    killed and started again, it goes on where it was.
+    """
+    if source is not None and out is not None and not images:
+        _batch(program, source, out, named, workers, path, as_json=as_json)
+        return
+    if source is not None or out is not None or not images:
+        raise click.UsageError("either IMAGES, or --batch SOURCE with --out FILE")
+    _ask(program, images, path, as_json=as_json)
+
+
+def _ask(program: Program, images: tuple[Path, ...], path: Path, *, as_json: bool) -> None:
     from everloop.rollout.service import live_service
 
     missing = [str(image) for image in images if not image.is_file()]
@@ -44,3 +80,66 @@ def command(program: Program, images: tuple[Path, ...], path: Path, *, as_json: 
         ("image", "answer", "confidence", "prediction"),
         [(str(i), a.label, f"{a.confidence:.3f}", a.prediction_id) for i, a in answers],
     )
+
+
+def _batch(
+    program: Program,
+    source: str,
+    out: Path,
+    named: str,
+    workers: int | None,
+    path: Path,
+    *,
+    as_json: bool,
+) -> None:
+    from everloop.batch.run import run_batch, usable_cores
+    from everloop.batch.sources import find_source
+
+    runner, store = _runner(program, named, path)
+    with _bar() as progress:
+        result = run_batch(
+            runner,
+            find_source(source, store),
+            out,
+            workers=workers or usable_cores(),
+            progress=progress,
+        )
+    told: dict[str, Json] = {
+        "bundle": runner.bundle,
+        "out": str(out),
+        "pictures": result.pictures,
+        "failed": result.failed,
+        "resumed": result.resumed,
+    }
+    emit(told) if as_json else show(told)
+
+
+def _runner(program: Program, named: str, path: Path) -> "tuple[Runner, DataStore | None]":
+    """What is run, and the store if a project is open: a bundle's folder needs none."""
+    from everloop.batch.work import Runner
+    from everloop_runtime.bundle import open_bundle
+    from everloop_runtime.images import DEFAULT_LIMITS
+
+    project = program.open_project(path) if (path / "everloop.toml").is_file() else None
+    if (Path(named) / "bundle.json").is_file():
+        opened = open_bundle(Path(named))
+        limits = DEFAULT_LIMITS if project is None else project.limits
+        return Runner(opened.path, opened.id, limits), project.data if project else None
+    project = project or program.open_project(path)
+    bundle = named_bundle(project, named)
+    return Runner(project.layout.bundles / bundle, bundle, project.limits), project.data
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("pictures", total=None)
+        yield lambda done, of: progress.update(bar, completed=done, total=of)

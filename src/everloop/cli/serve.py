@@ -15,7 +15,7 @@ from everloop.cli.program import Program
 def command(program: Program, port: int | None, path: Path, *, as_json: bool) -> int:  # noqa: ARG001
     """Serve what the routes document names, without the loop."""
     from everloop.errors import Conflict
-    from everloop.rollout.service import address_file, live_service
+    from everloop.rollout.service import address_file, live_service, trust_options
     from everloop_runtime.main import main
 
     project = program.open_project(path)
@@ -28,6 +28,7 @@ def command(program: Program, port: int | None, path: Path, *, as_json: bool) ->
         [
             *("--routes", str(layout.routes), "--bundles", str(layout.bundles)),
             *("--capture", str(layout.capture), "--address-file", str(address_file(layout))),
+            *trust_options(project.policy.bundle),
             *("--host", policy.host, "--port", str(policy.port if port is None else port)),
         ]
     )

@@ -1,36 +1,71 @@
 """A model card: what a version is, what it was learnt from and where it is weak."""
 
 from everloop.evaluation.evaluate import Evaluation
-from everloop_runtime.bundle import Bundle
+from everloop_runtime.bundle import Bundle, BundleDraft
+
+_WEAKEST = 5
 
 
 def model_card(bundle: Bundle, evaluation: Evaluation) -> str:
-    """The card as Markdown."""
-    manifest = bundle.manifest
+    """The card of a registered bundle as Markdown, with its id."""
+    head = f"# {bundle.manifest.product}, bundle {bundle.id[:12]}"
+    return "\n".join([head, "", *_body(bundle.manifest, evaluation)])
+
+
+def bundle_card(draft: BundleDraft, evaluation: Evaluation, *, trained_on: int) -> str:
+    """The card that travels inside a bundle.
+
+    It names no id, which is made of the card among others, and nothing that differs between two
+    runs of the same inputs.
+    """
+    head = [f"# {draft.product}", "", f"Learnt from {trained_on} labelled samples.", ""]
+    return "\n".join([*head, *_body(draft, evaluation)])
+
+
+def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
     low, high = evaluation.interval
-    lines = [
-        f"# {manifest.product}, bundle {bundle.id[:12]}",
-        "",
-        f"Answers one of {len(manifest.classes)} classes: {', '.join(manifest.classes)}.",
+    named = ("run", "snapshot", "code", "params", "seed")
+    return [
+        f"Answers one of {len(draft.classes)} classes: {', '.join(draft.classes)}.",
         "",
         f"## On the hold-out ({len(evaluation.samples)} samples it never learnt from)",
         "",
         *(f"- {name}: {value:.4f}" for name, value in evaluation.metrics.items()),
         f"- 95% interval of the accuracy: {low:.4f} to {high:.4f}",
         "",
+        "## How sure it is",
+        "",
+        *_calibration(draft),
+        "",
         "## Where it is weakest",
         "",
         *(
             f"- {result.name}: {result.accuracy:.3f} of {len(result.rows)}"
-            for result in evaluation.slices()[:5]
+            for result in evaluation.slices()[:_WEAKEST]
         ),
         "",
         "## Where it comes from",
         "",
-        *(
-            f"- {name}: {manifest.lineage[name]}"
-            for name in ("run", "snapshot", "code", "params", "seed")
-        ),
+        *(f"- {name}: {draft.lineage[name]}" for name in named if name in draft.lineage),
         "",
     ]
-    return "\n".join(lines)
+
+
+def _calibration(draft: BundleDraft) -> list[str]:
+    calibration, thresholds = draft.calibration, draft.thresholds
+    if calibration.method == "temperature":
+        told = (
+            f"- temperature {calibration.temperature:g}, fitted on {calibration.samples} hold-out "
+            f"samples; expected calibration error {calibration.error_before:.4f} before, "
+            f"{calibration.error_after:.4f} after"
+        )
+        lines = [told]
+    else:
+        lines = [f"- not calibrated: {calibration.reason}"]
+    if thresholds.confidence is not None:
+        right = "none" if thresholds.precision is None else f"{thresholds.precision:.4f}"
+        lines.append(
+            f"- from a confidence of {thresholds.confidence:.4f} on, the share of right answers "
+            f"is {right}, and {thresholds.coverage or 0:.1%} of answers are as sure"
+        )
+    return lines

@@ -97,8 +97,22 @@ def evaluate(
             f"{manifest.spec}; the task has {task.classes} at {task.spec()}"
         )
     probabilities = model.predict(holdout.pixels).probabilities
+    return measured(probabilities, snapshot, holdout, task, model.bundle.id)
+
+
+_NOT_NAMED_YET = BundleId("")
+
+
+def measured(
+    probabilities: "NDArray[np.float32]",
+    snapshot: SnapshotId,
+    holdout: SnapshotSide,
+    task: Learnable,
+    bundle: BundleId = _NOT_NAMED_YET,
+) -> Evaluation:
+    """The evaluation of answers `[N, K]` to the hold-out, in its order."""
     return Evaluation(
-        model.bundle.id,
+        bundle,
         snapshot,
         holdout.classes,
         holdout.samples,

@@ -52,8 +52,22 @@ def train(policy: Policy, snapshot_id: SnapshotId, code: str) -> Action:
             "params": dict(policy.train.params),
             "seed": policy.train.seed,
             "threads": policy.train.threads,
+            **_unusual(policy),
         },
     )
+
+
+def _unusual(policy: Policy) -> dict[str, Json]:
+    """What a bundle's making takes from the policy, where it is not the default.
+
+    Defaults are left out, so that a training that was done before they existed keeps its key.
+    """
+    told: dict[str, Json] = {}
+    if policy.bundle.calibration != "temperature":
+        told["calibration"] = policy.bundle.calibration
+    if policy.bundle.precision:
+        told["precision"] = policy.bundle.precision
+    return told
 
 
 def track(run: Action) -> Action:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from everloop.errors import EverloopError, Unavailable
 from everloop.ids import BundleId
 from everloop.layout import Layout
+from everloop.policy import BundlePolicy
 from everloop.process import started
 from everloop_runtime.routes import Routes, write_routes
 
@@ -38,6 +39,12 @@ class Address:
         from everloop_runtime.client import Client
 
         return Client(self.url, timeout=timeout)
+
+
+def trust_options(policy: BundlePolicy) -> tuple[str, ...]:
+    """What a service's command line says of the keys it is to trust."""
+    keys = tuple(option for key in policy.trusted_keys for option in ("--trusted-key", key))
+    return (*keys, "--require-signature") if policy.require_signature else keys
 
 
 def address_file(layout: Layout) -> Path:

@@ -81,7 +81,16 @@ def _export_torch(
             verbose=False,
         )
     assert program is not None  # noqa: S101 - without a file name a program is returned
-    return program.model_proto, expected.numpy()
+    return _without_traces(program.model_proto), expected.numpy()
+
+
+def _without_traces(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Stack traces of the tracing name this machine's folders; the bundle's id must not."""
+    parts = [model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input]
+    for part in [*parts, *model.graph.output, *model.graph.value_info]:
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    return model
 
 
 def _expose_embedding(model: "onnx.ModelProto") -> None:

@@ -6,6 +6,7 @@ from everloop.evaluation.card import model_card
 from everloop.ids import BundleId, SnapshotId
 from everloop.loop.actions.gate import evaluation_of
 from everloop.loop.project import Project, Turn
+from everloop.packaging.keys import read_private, sign_bundle
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.files import write_atomic
 
@@ -20,6 +21,9 @@ def register(project: Project, _turn: Turn, action: Action) -> Outcome:
     tracked = project.journal.entry(Action("track", {"run": str(lineage["run"])}).key)
     if tracked is None or tracked.outcome is None or not tracked.outcome.succeeded:
         raise Refused(f"the run of bundle {bundle[:8]} is not in the tracker")
+    if project.policy.bundle.signing_key:
+        key = project.layout.project / project.policy.bundle.signing_key
+        sign_bundle(opened, read_private(key))
     card = model_card(opened, evaluation)
     write_atomic(project.layout.cards / f"{bundle}.md", card.encode())
     version = project.registry.register(

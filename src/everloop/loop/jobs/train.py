@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from everloop.data.owner import owner_only
 from everloop.data.training_data import read_side
 from everloop.errors import Refused
+from everloop.evaluation.card import bundle_card
+from everloop.evaluation.evaluate import measured
 from everloop.ids import Json, SnapshotId
 from everloop.loop.jobs.folder import JobFolder
 from everloop.monitoring.reference import build_reference
 from everloop.training.attempt import Attempt, environment, hardware, read_figures, run_training
+from everloop.training.calibration import calibrated, choose_threshold
 from everloop.training.export import export
 from everloop.training.project_code import fingerprint, load_product
 from everloop_runtime.bundle import BundleDraft, InputSpec, build_bundle
@@ -48,8 +51,15 @@ def train(job: JobFolder) -> Mapping[str, Json]:
     )
     graph = export(model, data.pixels[:_COMPARED], len(task.classes))
     held = read_side(store, snapshot, "holdout", classes=task.classes, spec=task.spec())
-    runner = Graph(graph)
-    on_holdout, on_training = runner.run(held.pixels), runner.run(data.pixels)
+    wanted = inputs.get("calibration", "temperature") == "temperature"
+    graph, calibration, on_holdout = calibrated(
+        graph,
+        held.pixels,
+        held.indices,
+        lambda answers: task.score(answers, held.indices)["expected_calibration_error"],
+        wanted=wanted,
+    )
+    on_training = Graph(graph).run(data.pixels)
     reference = build_reference(
         on_holdout.probabilities,
         on_holdout.embeddings,
@@ -73,8 +83,15 @@ def train(job: JobFolder) -> Mapping[str, Json]:
             "seed": inputs["seed"],
             "environment": environment(),
         },
+        calibration=calibration,
+        thresholds=choose_threshold(
+            on_holdout.probabilities, held.indices, inputs.get("precision", 0.0)
+        ),
     )
-    files = {"model.onnx": graph, "reference.npz": reference, **golden}
+    card = bundle_card(
+        draft, measured(on_holdout.probabilities, snapshot.id, held, task), trained_on=len(data)
+    )
+    files = {"model.onnx": graph, "reference.npz": reference, "card.md": card.encode(), **golden}
     bundle = build_bundle(layout.bundles, draft, files)
     figures = {name: value for _, name, value, _ in read_figures(job.path)}
     usage = resource.getrusage(resource.RUSAGE_SELF)
