@@ -19,7 +19,7 @@ from everloop.data.formats.yolo import read_line
 from everloop.data.incoming import Incoming
 from everloop.data.snapshots import Snapshot
 from everloop.data.store import DataStore
-from everloop.data.take import take
+from everloop.data.take import LabelRule, take
 from everloop.errors import Refused
 from everloop.labels import Box, BoxesLabel
 from everloop.tasks.image_classification import ImageClassification
@@ -32,7 +32,7 @@ BIKES = TabularRegression("cnt", ["hr"])
 
 
 def _snapshot(store: DataStore, task: Task) -> Snapshot:
-    taken = take(store, classes=task.classes, now=at(0), fits=lambda _text: True)
+    taken = take(store, classes=task.classes, now=at(0), labels=LabelRule("all", lambda _: True))
     return store.snapshots.open(taken.id)
 
 

@@ -127,7 +127,11 @@ def _labels(store: DataStore, wanted: Wanted) -> Mapping[SampleId, tuple[str, st
     """Side, label and author of each labelled sample."""
     if wanted.snapshot is None:
         with store.catalogue.view() as view:
-            return {p.sample: (p.side, p.label, p.by) for p in view.all_pinnable()}
+            return {
+                SampleId(sample): (side, label, by)
+                for part in view.all_pinnable()
+                for sample, side, label, _, by, _ in part
+            }
     rows = store.snapshots.open(wanted.snapshot).rows
     columns = (rows.column(name).to_pylist() for name in ("sample", "side", "label", "by"))
     return {sample: tuple(rest) for sample, *rest in zip(*columns, strict=True)}
