@@ -80,7 +80,7 @@ def _kill_training(project: Path) -> bool:
 
 
 def test_killed_anywhere_the_loop_comes_to_its_end_and_loses_nothing(tmp_path: Path) -> None:
-    project = write_project(tmp_path / "bars", steps=1500)
+    project = write_project(tmp_path / "bars", steps=1500, strategy="shadow-then-canary")
     ledger = tmp_path / "ledger.txt"
     stores = opened(project)
     world = World(project)

@@ -60,6 +60,7 @@ def _metadata_first(filters: tuple[str, ...]) -> tuple[str, ...]:
 
 
 Part = Annotated[float, Field(ge=0, le=1)]
+Strategy = Literal["canary", "shadow-then-canary", "blue-green"]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -189,22 +190,49 @@ class BundlePolicy(_Table):
 
 
 class RolloutPolicy(_Table):
-    """`[rollout]`: how traffic moves to a verified candidate."""
+    """`[rollout]`: how traffic moves to a verified candidate, and what sends it back."""
 
+    strategy: Strategy = "canary"
+    """`canary`: by growing shares. `shadow-then-canary`: on copies of requests first.
+    `blue-green`: all at once, as soon as the candidate is loaded, verified and warm."""
     shares: Annotated[tuple[Share, ...], Field(min_length=1), AfterValidator(_growing)] = (0.1, 0.5)
     """The canary's share of traffic at each step, growing."""
+    shadow_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """How much of the traffic is copied to a shadow."""
     min_requests: Count = 100
-    """Requests a canary must have answered before a step is judged."""
+    """Requests a candidate must have answered before a step is held healthy."""
+    min_labelled: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """Answers of the candidate whose truth must be known before a step is held healthy."""
     soak: Duration = timedelta(minutes=10)
-    """How long a canary must stay healthy at each step."""
-    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """A canary that fails more often is rolled back."""
+    """How long a candidate must stay healthy at each step."""
+    false_alarm_rate: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    """The chance that a candidate within all limits is sent back, over its whole rollout."""
+    max_error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """A candidate that fails more often is sent back."""
     max_latency_ratio: Annotated[float, Field(ge=1)] = 3.0
-    """A canary slower than the champion by more than this (95th percentile) is rolled back."""
+    """One slower than the champion by more than this (95th or 99th percentile) is sent back."""
     max_confidence_drop: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """A canary whose mean confidence is lower than the champion's by more is rolled back."""
+    """One whose mean confidence is lower than the champion's by more is sent back."""
+    max_disagreement: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """A shadow that answers more requests otherwise than the champion is sent back."""
+    max_answer_shift: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """One whose share of answers of some class is off the champion's by more is sent back."""
+    max_accuracy_loss: Annotated[float, Field(ge=0, le=1)] = 0.02
+    """One that known labels show to be wrong more often by more than this is sent back."""
+    max_class_loss: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The same for each class by itself."""
+    event: str = ""
+    """The business event that is compared, more of which is better; none by default."""
+    event_most: Annotated[float, Field(gt=0)] = 1.0
+    """The most one answer can earn of it; more counts as this."""
+    max_event_loss: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """One that earns less of it an answer, by more than this part of the most, is sent back."""
+    watch: Duration = timedelta(hours=1)
+    """After a promotion the champion before stays loaded so long; a breach goes back to it."""
+    deadline: Duration = timedelta(seconds=5)
+    """A candidate that takes longer has failed on that request; the champion answers."""
     lease: Duration = timedelta(seconds=30)
-    """Without renewal for this long the canary's share returns to the champion."""
+    """Without renewal for this long a candidate's share returns to the champion."""
 
 
 class MonitorPolicy(_Table):
@@ -308,6 +336,15 @@ class PrivacyPolicy(_Table):
     """Filtering a round of label tasks that takes longer is ended."""
 
 
+class FeedbackPolicy(_Table):
+    """`[feedback]`: what becomes of what clients say of answers later."""
+
+    labels: Literal["client", "person", "keep"] = "client"
+    """True labels are annotations of this kind; `keep`: of none, they judge rollouts only."""
+    corrections: Literal["client", "person", "keep"] = "person"
+    """The same for corrections."""
+
+
 class ServePolicy(_Table):
     """`[serve]`: the prediction service."""
 
@@ -351,6 +388,7 @@ class Policy(_Table):
     monitor: MonitorPolicy = MonitorPolicy()
     labelling: LabellingPolicy = LabellingPolicy()
     privacy: PrivacyPolicy = PrivacyPolicy()
+    feedback: FeedbackPolicy = FeedbackPolicy()
     serve: ServePolicy = ServePolicy()
     tracking: TrackingPolicy = TrackingPolicy()
     loop: LoopPolicy = LoopPolicy()

@@ -98,10 +98,17 @@ def test_a_canary_ends_when_a_person_rolls_back(project: Path) -> None:
     told(project, "models", "approve", second)
     until(lambda: told(project, "status")["canary"], why="canary")
     assert told(project, "status")["canary"] == {"bundle": second, "share": 0.3}
+    shown = told(project, "releases", "show")
+    assert (shown["candidate"]["bundle"], shown["candidate"]["mode"]) == (second, "canary")
+    assert shown["signals"]["errors"] == "within its limit"
     told(project, "rollback", "--by", "bo")
     status = told(project, "status")
     assert (status["champion"], status["canary"]) == (first, None)
     _candidate(project, "it was rolled back")
+    ended = told(project, "releases", "list")[-1]
+    assert (ended["what"], ended["bundle"]) == ("canary ended", second)
+    assert ended["reason"] == "rolled back: bo asked to end the canary"
+    assert "no new canary" in everloop(project, "deploy", second, "--strategy", "canary").err
 
 
 @pytest.mark.usefixtures("up")
@@ -111,6 +118,7 @@ def test_a_verified_bundle_is_deployed_and_left_again(project: Path) -> None:
     told(project, "deploy", second, "--by", "ann")
     assert told(project, "status")["champion"] == second
     until(lambda: _predict(project, 5003)["bundle"] == second, why="traffic on the second")
+    assert told(project, "releases", "show")["standing by"] == first
     compared = told(project, "models", "compare", first[:8], second[:8])
     assert [compared[side]["bundle"] for side in ("first", "second")] == [first, second]
     assert everloop(project, "models", "compare", first[:8], second[:8]).code == 0

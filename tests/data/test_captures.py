@@ -67,9 +67,8 @@ def test_windows_follow_the_order_of_the_answers(tmp_path: Path) -> None:
     assert window.ids == tuple(f"p{n}" for n in range(8, 14))
     assert window.embeddings[:, 0].tolist() == [8, 9, 10, 11, 12, 13]
     assert window.probabilities.shape == (6, 2)
-    figures = store.predictions.figures(BUNDLE, at(20))
-    assert (figures.requests, figures.errors) == (10, 0)
-    assert figures.mean_confidence == pytest.approx(0.5245, abs=1e-4)
+    assert store.predictions.total() == 30
+    assert store.predictions.from_row(28, 9).column("id").to_pylist() == ["p28", "p29"]
 
 
 def test_a_damaged_segment_brings_nothing_in(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from everloop.loop.decision import Decision
 from everloop.loop.world import Service
 from everloop.policy import Policy
 
-FAST = {
+FAST: dict[str, dict[str, object]] = {
     "train": {"min_labels": 10, "new_labels": 15},
     "rollout": {"shares": [0.2, 0.5], "min_requests": 50, "soak": "10s"},
     "monitor": {"window": 20, "confirm": 2},
@@ -392,3 +392,157 @@ def test_a_newer_candidate_takes_the_canarys_place() -> None:
     _until(life, "canary")
     newer = life.world.release.canary
     assert newer is not None and newer.bundle != older.bundle
+
+
+def _promoted_twice(policy: Policy | None = None) -> Simulation:
+    """A product whose second model was just promoted."""
+    life = _live(policy)
+    _second(life)
+    _until(life, "canary")
+    for _ in range(2):
+        life.serve(HEALTHY, HEALTHY)
+        life.pass_time(30)
+        life.turn()
+    assert life.world.release.previous is not None
+    return life
+
+
+def test_a_new_champion_that_breaches_while_it_is_watched_is_returned_from_for_good() -> None:
+    life = _promoted_twice()
+    new, before = life.world.release.champion, life.world.release.previous
+    waits = _arm(life.turn(), "guard")
+    assert waits.action is None and "watched for" in waits.reason
+    life.watch(FAILING, HEALTHY)
+    decision = _arm(life.turn(), "guard")
+    assert "the new champion breached: errors: 400 of 500" in decision.reason
+    assert (life.world.release.champion, life.world.release.previous) == (before, None)
+    for _ in range(20):
+        life.watch(FAILING, HEALTHY)
+        life.pass_time(100)
+        decisions = life.turn()
+    assert life.world.release.champion == before
+    assert "was rolled back" in _arm(decisions, "roll-out").reason
+    assert [a.inputs["bundle"] for a in life.done if a.kind == "promote"].count(new) == 1
+
+
+def test_a_champion_that_the_service_takes_out_of_the_way_is_returned_from() -> None:
+    life = _promoted_twice()
+    new, before = life.world.release.champion, life.world.release.previous
+    assert new is not None
+    failed = Service(1, {new: "5 of its last 5 requests failed"})
+    life.world = replace(life.world, service=failed)
+    assert "5 of its last 5" in _arm(life.turn(), "guard").reason
+    assert life.world.release.champion == before
+
+
+def test_after_its_time_of_watch_a_champion_stays() -> None:
+    life = _promoted_twice()
+    new = life.world.release.champion
+    life.pass_time(3601)
+    life.watch(FAILING, HEALTHY)
+    assert _arm(life.turn(), "guard").reason == "the champion stood its time of watch"
+    assert life.world.release.champion == new
+
+
+def _with(strategy: str) -> Policy:
+    return _policy(rollout={**FAST["rollout"], "strategy": strategy})
+
+
+def test_a_shadow_comes_before_any_share_of_the_traffic() -> None:
+    life = _live(_with("shadow-then-canary"))
+    _second(life)
+    _until(life, "canary")
+    modes = []
+    for _ in range(3):
+        candidate = life.world.release.canary
+        assert candidate is not None
+        modes.append((candidate.mode, candidate.share))
+        life.serve(HEALTHY, HEALTHY)
+        life.pass_time(30)
+        life.turn()
+    assert modes == [("shadow", 1.0), ("canary", 0.2), ("canary", 0.5)]
+    assert life.world.release.canary is None
+
+
+def test_blue_green_waits_until_green_is_loaded_and_then_moves_all_at_once() -> None:
+    life = _live(_with("blue-green"))
+    blue = life.world.release.champion
+    _second(life)
+    _until(life, "canary")
+    green = life.world.release.canary
+    assert green is not None and (green.mode, green.share) == ("green", 0.0)
+    assert "loads and warms it" in _arm(life.turn(), "roll-out").reason
+    life.world = replace(life.world, service=Service(2, {}, frozenset({green.bundle})))
+    life.turn()
+    assert (life.world.release.champion, life.world.release.previous) == (green.bundle, blue)
+
+
+def test_green_that_cannot_be_loaded_never_gets_traffic() -> None:
+    life = _live(_with("blue-green"))
+    blue = life.world.release.champion
+    _second(life)
+    _until(life, "canary")
+    green = life.world.release.canary
+    assert green is not None
+    life.world = replace(life.world, service=Service(2, {green.bundle: "golden inputs differ"}))
+    for _ in range(5):
+        life.turn()
+    assert (life.world.release.champion, life.world.release.canary) == (blue, None)
+
+
+def test_a_person_can_ask_for_a_rollout_by_another_strategy() -> None:
+    life = _promoted_twice()
+    new, before = life.world.release.champion, life.world.release.previous
+    assert new is not None and before is not None
+    life.pass_time(4000)
+    life.ask("deploy", {"bundle": before, "strategy": "blue-green"})
+    life.turn()
+    # It was champion once: the loop itself would not pursue it, a person may.
+    life.world = replace(life.world, service=Service(9, {}, frozenset({before})))
+    for _ in range(6):
+        life.turn()
+    assert life.world.requests == ()
+    assert (life.world.release.champion, life.world.release.previous) == (before, new)
+
+
+def test_what_was_sent_back_gets_no_new_canary_on_request_either() -> None:
+    life = _live()
+    _second(life)
+    _until(life, "canary")
+    candidate = life.world.release.canary
+    assert candidate is not None
+    life.serve(FAILING, HEALTHY)
+    life.turn()
+    life.ask("deploy", {"bundle": candidate.bundle, "strategy": "canary"})
+    life.turn()
+    assert "was rolled back: it gets no new canary" in str(life.done[-1].inputs["answer"])
+
+
+def test_the_answers_of_a_harmed_champion_are_no_measure_for_its_successor() -> None:
+    life = _live()
+    for _ in range(2):
+        _watch(life, drifted=True, harmful=True)
+    life.people_answer(30)
+    _until(life, "canary")
+    unlike = replace(HEALTHY, answers={"dog": 500})
+    life.serve(unlike, HEALTHY)
+    life.pass_time(30)
+    life.turn()
+    canary = life.world.release.canary
+    assert canary is not None and canary.step == 1
+
+
+def test_traffic_moves_once_a_turn() -> None:
+    """A person ends the canary in the very turn in which its next step is due."""
+    life = _live()
+    _second(life)
+    _until(life, "canary")
+    life.serve(HEALTHY, HEALTHY)
+    life.pass_time(30)
+    life.ask("rollback", {})
+    decisions = life.turn()
+    assert _arm(decisions, "requests").action is not None
+    assert "requests moves traffic first" in _arm(decisions, "roll-out").reason
+    for _ in range(5):
+        life.turn()
+    assert life.world.release.canary is None

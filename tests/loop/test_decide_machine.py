@@ -5,15 +5,16 @@ from dataclasses import replace
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from tests.support.simulation import FAILING, HEALTHY, Simulation
+from tests.support.simulation import FAILING, HEALTHY, Simulation, served
 
-from everloop.data.predictions import ServedFigures
 from everloop.ids import BundleId
 from everloop.loop.world import Service
 from everloop.policy import Policy
+from everloop.rollout.figures import ServedFigures
 
 _STILL, _QUIET = 200, 10
-_FIGURES = st.sampled_from([None, HEALTHY, FAILING, ServedFigures(3, 0, 5.0, 0.9)])
+STRATEGIES = ("canary", "shadow-then-canary", "blue-green")
+_FIGURES = st.sampled_from([None, HEALTHY, FAILING, served(3)])
 
 
 class Histories(RuleBasedStateMachine):
@@ -23,16 +24,23 @@ class Histories(RuleBasedStateMachine):
         level=st.sampled_from([0, 1, 2]),
         by=st.sampled_from(["rule", "person"]),
         attempts=st.integers(1, 3),
+        strategy=st.sampled_from(STRATEGIES),
         random=st.randoms(use_true_random=False),
     )
-    def begin(self, level: int, by: str, attempts: int, random: object) -> None:
+    def begin(self, level: int, by: str, attempts: int, strategy: str, random: object) -> None:
         policy = Policy.model_validate(
             {
                 "level": level,
                 "approval": {"by": by},
                 "loop": {"attempts": attempts},
                 "train": {"min_labels": 5, "new_labels": 5},
-                "rollout": {"shares": [0.2, 0.5], "min_requests": 10, "soak": "5s"},
+                "rollout": {
+                    "strategy": strategy,
+                    "shares": [0.2, 0.5],
+                    "min_requests": 10,
+                    "soak": "5s",
+                    "watch": "1000s",
+                },
                 "monitor": {"window": 20, "confirm": 1},
                 "labelling": {"budget": 10, "cooldown": "30s", "audit": 5, "audit_every": "1m"},
             }
@@ -82,6 +90,31 @@ class Histories(RuleBasedStateMachine):
     @rule(canary=_FIGURES, champion=_FIGURES)
     def serve(self, canary: ServedFigures | None, champion: ServedFigures | None) -> None:
         self.life.serve(canary, champion)
+
+    @rule(champion=_FIGURES)
+    def watch(self, champion: ServedFigures | None) -> None:
+        self.life.watch(champion, HEALTHY)
+
+    @rule(failed=st.sampled_from(["champion", "candidate"]))
+    def fail_in_service(self, failed: str) -> None:
+        release = self.life.world.release
+        candidate = release.canary.bundle if release.canary else None
+        bundle = release.champion if failed == "champion" else candidate
+        told = {} if bundle is None else {bundle: "5 of its last 5 requests failed"}
+        self.life.world = replace(self.life.world, service=Service(0, told))
+
+    @rule()
+    def load(self) -> None:
+        """The service has loaded what it was told to."""
+        release = self.life.world.release
+        loaded = {release.champion, release.canary.bundle if release.canary else None} - {None}
+        service = Service(0, {}, frozenset(bundle for bundle in loaded if bundle))
+        self.life.world = replace(self.life.world, service=service)
+
+    @rule(which=st.integers(0, 99), strategy=st.sampled_from(STRATEGIES))
+    def ask_to_roll_out(self, which: int, strategy: str) -> None:
+        bundles = self._bundles() or [BundleId("f" * 64)]
+        self.life.ask("deploy", {"bundle": bundles[which % len(bundles)], "strategy": strategy})
 
     @rule(up=st.booleans())
     def service(self, up: bool) -> None:

@@ -66,6 +66,7 @@ slice_min_accuracy = 0.0
 [approval]
 by = "{approval}"
 [rollout]
+strategy = "{strategy}"
 shares = [0.3]
 min_requests = 10
 soak = "300ms"
@@ -95,11 +96,12 @@ def write_project(
     product: str = _PRODUCT,
     pictures: int = 70,
     steps: int = 60,
+    strategy: str = "canary",
 ) -> Path:
     """A project whose pictures are bars; `pictures` of each of the two classes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "product.py").write_text(product)
-    policy = _POLICY.format(level=level, approval=approval, steps=steps)
+    policy = _POLICY.format(level=level, approval=approval, steps=steps, strategy=strategy)
     (folder / "everloop.toml").write_text(policy)
     for name in ("lying", "upright"):
         place = folder / "data" / "labelled" / name

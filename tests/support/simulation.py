@@ -11,17 +11,34 @@ from datetime import datetime, timedelta
 from tests.support.clock import START
 
 from everloop.action import Action, Entry, Outcome
-from everloop.data.predictions import ServedFigures
 from everloop.ids import BundleId, Json, PolicyVersion
+from everloop.loop.actions.release import MODES
 from everloop.loop.decide import decide
 from everloop.loop.decision import Decision
 from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
 from everloop.policy import Policy
+from everloop.rollout.figures import Beside, ServedFigures
+from everloop.rollout.sequential.quantile import histogram
 from everloop.state.releases import CanaryState, Release
 from everloop_runtime.ids import digest_json
 
-HEALTHY = ServedFigures(500, 0, 5.0, 0.9)
-FAILING = ServedFigures(500, 400, 5.0, 0.9)
+
+def served(
+    requests: int, errors: int = 0, latency_ms: float = 5.0, confidence: float = 0.9
+) -> ServedFigures:
+    """Figures of a bundle whose answers all took the same time and were as sure."""
+    answered = requests - errors
+    return ServedFigures(
+        requests=requests,
+        errors=errors,
+        latency=histogram([latency_ms] * answered),
+        answers={"cat": answered},
+        confidence=answered * confidence,
+    )
+
+
+HEALTHY = served(500)
+FAILING = served(500, 400)
 
 
 def empty_world() -> World:
@@ -46,6 +63,9 @@ class Simulation:
         self.chance = chance
         self.done: list[Action] = []
         self._segment_answers = 0
+        self._line: list[BundleId] = []
+        """The champions one after another, without those that were sent back."""
+        self._sent_back: set[BundleId] = set()
         self._effects: dict[str, Callable[[Action], dict[str, Json]]] = {
             "ingest": self._nothing,
             "track": self._nothing,
@@ -62,6 +82,7 @@ class Simulation:
             "promote": self._promote,
             "deploy": self._deploy,
             "rollback": self._roll_back,
+            "roll-out": self._roll_out,
             "monitor": self._monitor,
             "select": self._select,
             "clear": self._clear,
@@ -164,7 +185,10 @@ class Simulation:
         self._set(decisions={**self.world.decisions, bundle: (approved, "ann")})
 
     def serve(self, canary: ServedFigures | None, champion: ServedFigures | None) -> None:
-        self._set(canary_figures=canary, champion_figures=champion)
+        self._set(figures=Beside(canary or ServedFigures(), champion or ServedFigures()))
+
+    def watch(self, champion: ServedFigures | None, before: ServedFigures) -> None:
+        self._set(watched=Beside(champion or ServedFigures(), before))
 
     # What Actions do.
 
@@ -214,26 +238,36 @@ class Simulation:
     def _canary(self, action: Action) -> dict[str, Json]:
         bundle, running = BundleId(str(action.inputs["bundle"])), self.world.release.canary
         self._must_be_fit(bundle)
+        assert bundle not in self._sent_back, "what was sent back has traffic again"
         assert running is None or running.bundle == bundle, "two canaries"
         step, share = int(str(action.inputs["step"])), float(str(action.inputs["share"]))
-        canary = CanaryState(bundle, step, share, self.world.now)
-        self._set(release=replace(self.world.release, canary=canary), canary_figures=None)
+        mode = MODES[str(action.inputs.get("mode", "canary"))]
+        if running is not None and running.step == step:
+            return {}
+        assert running is None or running.step < step, "a step was taken back"
+        canary = CanaryState(bundle, step, share, self.world.now, mode)
+        self._set(release=replace(self.world.release, canary=canary), figures=None)
         return {}
 
     def _promote(self, action: Action) -> dict[str, Json]:
         bundle = BundleId(str(action.inputs["bundle"]))
         self._must_be_fit(bundle)
-        self._champion(bundle)
-        return {}
+        if self.world.release.champion != bundle:
+            self._line.append(bundle)
+            self._champion()
+        return {"champion": bundle}
 
-    def _champion(self, bundle: BundleId) -> None:
-        release = self.world.release
-        if release.champion != bundle:
-            self._set(
-                release=Release(release.generation + 1, bundle, self.world.now, release.champion),
-                answers=0,
-                audit=None,
-            )
+    def _champion(self) -> None:
+        champion, *before = reversed(self._line)
+        generation = self.world.release.generation + 1
+        previous = before[0] if before else None
+        self._set(
+            release=Release(generation, champion, self.world.now, previous),
+            answers=0,
+            audit=None,
+            figures=None,
+            watched=None,
+        )
 
     def _deploy(self, action: Action) -> dict[str, Json]:
         result = self._promote(action)
@@ -243,10 +277,18 @@ class Simulation:
     def _roll_back(self, action: Action) -> dict[str, Json]:
         bundle, to = (BundleId(str(action.inputs[name])) for name in ("bundle", "to"))
         release = self.world.release
+        self._sent_back.add(bundle)
         if release.canary is not None and release.canary.bundle == bundle:
-            self._set(release=replace(release, canary=None), canary_figures=None)
+            self._set(release=replace(release, canary=None), figures=None)
         elif release.champion == bundle:
-            self._champion(to)
+            assert to in self._line, "it would go back to what was sent back"
+            del self._line[self._line.index(to) + 1 :]
+            self._champion()
+        self._answered(action)
+        return {"champion": to}
+
+    def _roll_out(self, action: Action) -> dict[str, Json]:
+        self._must_be_fit(BundleId(str(action.inputs["bundle"])))
         self._answered(action)
         return {}
 

@@ -22,6 +22,7 @@ _COMMANDS = {
     "verify": "Replay the hold-out through a bundle's live service.",
     "models": "List, show, compare, approve and reject models.",
     "deploy": "Make a verified bundle the champion.",
+    "releases": "What serves which share, what did before, and why.",
     "rollback": "End the canary, or go back to the champion before.",
     "label": "Take and answer label tasks.",
     "privacy": "What is filtered before labellers see it; check, release, measure.",

@@ -30,7 +30,9 @@ def command(program: Program, path: Path, *, as_json: bool) -> None:
         "controller": project.leases.holder("controller"),
         "service": address.url if address else None,
         "champion": release.champion,
-        "canary": None if canary is None else {"bundle": canary.bundle, "share": canary.share},
+        "canary": None if canary is None else {"bundle": canary.bundle, "share": canary.share}
+        if canary.mode == "canary"
+        else {"bundle": canary.bundle, "share": canary.share, "mode": canary.mode},
         "labels": {"train": world.labels.train, "holdout": world.labels.holdout},
         "answers": world.answers,
         "label_tasks": world.queue.open,

@@ -11,7 +11,7 @@ from everloop.data.tables import text
 from everloop.ids import AnnotationId, SampleId
 from everloop_runtime.ids import digest_json
 
-Kind: TypeAlias = Literal["person", "import", "model"]
+Kind: TypeAlias = Literal["person", "client", "import", "model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Annotations:
         return list({row["id"]: Annotation(**row) for row in reversed(rows)}.values())[::-1]
 
     def standing(self, samples: Sequence[SampleId]) -> dict[SampleId, Annotation]:
-        """The standing labels of some samples: a person's before an import's, then the latest.
+        """The standing labels: a person's before a client's before an import's, then the latest.
 
         What a model said is history only: it never becomes a label by itself.
         """

@@ -8,6 +8,7 @@ from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop_runtime.capture import read_segment
+from everloop_runtime.segments import read_feedback
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,10 +18,12 @@ class CollectReport:
     predictions: int
     samples: int
     errors: int
+    feedback: int = 0
+    """Statements about earlier answers that were new."""
 
 
 def collect(store: DataStore, segment: Path, *, now: datetime, split: SplitRule) -> CollectReport:
-    """Store a segment's samples and answers; the caller removes the file afterwards.
+    """Store a segment's samples, answers and feedback; the caller removes the file afterwards.
 
     Safe to repeat. Samples before answers: an answer may never name missing bytes. Raises
     `Refused` when the segment is damaged; nothing of it is stored then.
@@ -33,4 +36,5 @@ def collect(store: DataStore, segment: Path, *, now: datetime, split: SplitRule)
     )
     added = store.predictions.append(records, segment.name)
     errors = sum(record.status == "error" for record in records)
-    return CollectReport(added, len(samples), errors)
+    feedback = store.feedback.append(list(read_feedback(segment)), segment.name)
+    return CollectReport(added, len(samples), errors, feedback)

@@ -12,9 +12,12 @@ from everloop_runtime.capture import Captured
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 _PLAIN = ["id", "sample", "bundle", "role", "key", "status", "error", "label", "segment"]
+_NAMED = 500
+"""Ids in one condition."""
 _OK = "status = 'ok'"
 _GIVEN = "role != 'shadow'"
 """A shadow's answer is nobody's: the one that was given has the same id."""
@@ -31,18 +34,6 @@ class Window:
     embeddings: "NDArray[np.float32]"
     """`[n, D]`"""
     at: tuple[datetime, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ServedFigures:
-    """What one bundle's answers were like over some time."""
-
-    requests: int
-    errors: int
-    latency_p95_ms: float
-    """NaN without requests."""
-    mean_confidence: float
-    """NaN without answers."""
 
 
 class Predictions:
@@ -114,25 +105,23 @@ class Predictions:
             tuple(rows.column("at").to_pylist()),
         )
 
-    def figures(self, bundle: BundleId, since: datetime) -> ServedFigures:
-        """Requests, errors, latency and confidence of a bundle since a moment."""
-        import numpy as np
+    def total(self) -> int:
+        """How many rows there are, of all bundles and roles, failures too."""
+        return self._table.count()
 
-        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
-        where = f"bundle = {text(bundle)} AND at >= TIMESTAMP '{moment}'"
-        rows = self._table.rows(["status", "latency_ms", "confidence"], where)
-        failed = rows.column("status").to_pylist().count("error")
-        nothing = float("nan")
-        if not rows.num_rows:
-            return ServedFigures(0, 0, nothing, nothing)
-        latency = rows.column("latency_ms").to_numpy()
-        confidence = rows.column("confidence").drop_null().to_numpy()
-        return ServedFigures(
-            rows.num_rows,
-            failed,
-            float(np.percentile(latency, 95)),
-            float(confidence.mean()) if len(confidence) else nothing,
-        )
+    def from_row(self, start: int, most: int) -> "pa.Table":
+        """Rows `start` to `start + most` without their vectors, in the order they were appended."""
+        columns = ["id", "sample", "bundle", "role", "status", "label"]
+        return self._table.since([*columns, "at", "latency_ms", "confidence"], start, most)
+
+    def samples_of(self, predictions: Sequence[PredictionId]) -> Mapping[PredictionId, SampleId]:
+        """The samples that captured requests were about; those that are not in are left out."""
+        found: dict[PredictionId, SampleId] = {}
+        for start in range(0, len(predictions), _NAMED):
+            named = ", ".join(map(text, predictions[start : start + _NAMED]))
+            rows = self._table.rows(["id", "sample"], f"id IN ({named})").to_pylist()
+            found.update((row["id"], row["sample"]) for row in rows)
+        return found
 
     def get(self, prediction: PredictionId) -> Mapping[str, Any] | None:
         """One captured request by its id."""

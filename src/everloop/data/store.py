@@ -10,6 +10,7 @@ from everloop.data.arrivals import Arrivals
 from everloop.data.catalogue.questions import Catalogue
 from everloop.data.examinations import Examinations
 from everloop.data.exclusions import Exclusions
+from everloop.data.feedback import FeedbackTable
 from everloop.data.location import Location, Place, located
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
@@ -69,6 +70,11 @@ class DataStore:
     def arrivals(self) -> Arrivals:
         """What was taken in of each source."""
         return Arrivals(self._place)
+
+    @cached_property
+    def feedback(self) -> FeedbackTable:
+        """What became known of captured answers later."""
+        return FeedbackTable(self._place)
 
     @cached_property
     def snapshots(self) -> Snapshots:

@@ -149,6 +149,17 @@ class LanceTable:
             )
         return self._completed(rows, columns)
 
+    def since(self, columns: list[str], start: int, most: int) -> "pa.Table":
+        """Rows `start` to `start + most`, without looking at the ones before."""
+        dataset = self.dataset()
+        if dataset is None:
+            return self._empty(columns)
+        with self._translated():
+            rows = dataset.to_table(
+                columns=_present(columns, dataset), offset=start, limit=most, scan_in_order=True
+            )
+        return self._completed(rows, columns)
+
     def take(self, positions: list[int], columns: list[str]) -> "pa.Table":
         """Rows by position, in the order asked for."""
         dataset = self.dataset()

@@ -15,7 +15,7 @@ from everloop.loop.actions.jobs import evaluate, train, verify
 from everloop.loop.actions.monitor import monitor
 from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.actions.register import register
-from everloop.loop.actions.release import canary, deploy, promote, roll_back
+from everloop.loop.actions.release import canary, deploy, promote, roll_back, roll_out
 from everloop.loop.actions.requests import close_request
 from everloop.loop.actions.select import select
 from everloop.loop.actions.snapshot import snapshot
@@ -42,6 +42,7 @@ HANDLERS: Mapping[str, Handler] = {
     "promote": promote,
     "rollback": roll_back,
     "deploy": deploy,
+    "roll-out": roll_out,
     "monitor": monitor,
     "select": select,
     "clear": clear_tasks,

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from everloop.action import Outcome
 from everloop.errors import Conflict
 from everloop.loop.act import perform
+from everloop.loop.arms.requests import heed_requests
 from everloop.loop.decide import decide
 from everloop.loop.decision import Decision
-from everloop.loop.observe import observe
+from everloop.loop.observe import observe, observe_requests
 from everloop.loop.project import Project, Turn
 from everloop.loop.publish import publish
 from everloop.state.lease import Fence, this_process
@@ -34,14 +35,24 @@ def take_turn(
     if not project.leases.renew(fence, now, LEASE_TTL):
         raise Conflict("another controller has taken over; this one stops writing")
     publish(project, now)
-    decisions = decide(project.policy, observe(project, now))
     turn = Turn(fence, now)
+    decisions = decide(project.policy, observe(project, now))
     steps = tuple(
         Step(decision, perform(project, turn, decision, clock))
         for decision in decisions
         if decision.action is not None
     )
     return decisions, steps
+
+
+def heed_urgent(project: Project, turn: Turn, clock: Callable[[], datetime]) -> tuple[Step, ...]:
+    """Do at once what a person asked for in a hurry: going back. The rest waits for a turn."""
+    if not any(request.kind == "rollback" for request in project.requests.pending()):
+        return ()
+    decision = heed_requests(project.policy, observe_requests(project, turn.now), None)
+    if decision.action is None:
+        return ()
+    return (Step(decision, perform(project, turn, decision, clock)),)
 
 
 def acquire(project: Project, now: datetime) -> Fence | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from everloop.ids import ActionKey
 from everloop.loop.arms.answers import record_answers
 from everloop.loop.arms.captures import collect_captures
+from everloop.loop.arms.guard import guard
 from everloop.loop.arms.labelling import ask_people
 from everloop.loop.arms.learning import learn
 from everloop.loop.arms.monitoring import watch
@@ -13,7 +14,7 @@ from everloop.loop.arms.requests import heed_requests
 from everloop.loop.arms.resume import resume
 from everloop.loop.arms.sources import take_sources
 from everloop.loop.arms.stages import admit, judge, roll_out, verify
-from everloop.loop.decision import Decision, is_over
+from everloop.loop.decision import MOVES, Decision, is_over
 from everloop.loop.pursuit import Pursuit, pursue
 from everloop.loop.world import World
 from everloop.policy import Policy
@@ -25,6 +26,7 @@ ARMS: tuple[Arm, ...] = (
     collect_captures,
     record_answers,
     heed_requests,
+    guard,
     learn,
     judge,
     admit,
@@ -40,26 +42,31 @@ ARMS: tuple[Arm, ...] = (
 def decide(policy: Policy, world: World) -> tuple[Decision, ...]:
     """One decision an arm: an Action with its reason, or the reason why the arm waits.
 
-    Never asks for an Action that has a final outcome, nor for one twice.
+    Never asks for an Action that has a final outcome, nor for one twice; and at most for one a
+    turn that moves traffic, since the others were decided on the traffic as it was before.
     """
     pursuit = pursue(policy, world)
     decisions: list[Decision] = []
-    asked: dict[ActionKey, str] = {}
+    asked: dict[ActionKey, Decision] = {}
     for arm in ARMS:
         decision = _once(world, asked, arm(policy, world, pursuit))
         decisions.append(decision)
         if decision.action is not None:
-            asked[decision.action.key] = decision.arm
-    return (*decisions, resume(world, asked))
+            asked[decision.action.key] = decision
+    actions = {d.action.key: d.action for d in decisions if d.action is not None}
+    return (*decisions, resume(world, actions))
 
 
-def _once(world: World, asked: Mapping[ActionKey, str], decision: Decision) -> Decision:
-    """The decision, made to wait when its Action is done or another arm asks for it."""
+def _once(world: World, asked: Mapping[ActionKey, Decision], decision: Decision) -> Decision:
+    """The decision, made to wait when its Action is done or another arm's comes before it."""
     action = decision.action
     if action is None:
         return decision
     if is_over(world, action):
         return Decision(decision.arm, None, f"{action.kind} is done: {decision.reason}")
     if other := asked.get(action.key):
-        return Decision(decision.arm, None, f"{other} asks for {action.kind} already")
+        return Decision(decision.arm, None, f"{other.arm} asks for {action.kind} already")
+    mover = next((d for d in asked.values() if d.action and d.action.kind in MOVES), None)
+    if mover is not None and action.kind in MOVES:
+        return Decision(decision.arm, None, f"{mover.arm} moves traffic first: {decision.reason}")
     return decision

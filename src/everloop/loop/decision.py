@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from everloop.action import Action
 from everloop.loop.world import World
 
+MOVES = frozenset({"canary", "promote", "rollback", "deploy"})
+"""Kinds of Action that change what serves which share."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -1,10 +1,12 @@
 """The Actions the loop knows, each made from exactly the inputs that name it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from everloop.action import Action
 from everloop.ids import BundleId, Json, PolicyVersion, SnapshotId
-from everloop.policy import Policy
+from everloop.policy import Policy, Strategy
+from everloop.state.releases import Mode
 from everloop_runtime.ids import digest_json
 
 
@@ -118,9 +120,15 @@ def verify(policy: Policy, bundle: BundleId, snapshot_id: SnapshotId, evaluation
     )
 
 
-def canary(bundle: BundleId, champion: BundleId, step: int, share: float) -> Action:
-    """Give a verified candidate a share of the traffic."""
-    return Action("canary", {"bundle": bundle, "champion": champion, "step": step, "share": share})
+def canary(
+    bundle: BundleId, champion: BundleId, step: int, share: float, mode: Mode = "canary"
+) -> Action:
+    """Give a verified candidate a share of the traffic, or of copies of it."""
+    inputs: dict[str, Json] = {
+        "bundle": bundle, "champion": champion, "step": step, "share": share
+    }  # fmt: skip
+    # A canary is named as it was before there were other modes.
+    return Action("canary", inputs if mode == "canary" else {**inputs, "mode": mode})
 
 
 def promote(bundle: BundleId, over: BundleId | None) -> Action:
@@ -131,6 +139,16 @@ def promote(bundle: BundleId, over: BundleId | None) -> Action:
 def roll_back_canary(bundle: BundleId, champion: BundleId, step: int) -> Action:
     """Take a canary's share back."""
     return Action("rollback", {"bundle": bundle, "to": champion, "step": step})
+
+
+def roll_back_promotion(bundle: BundleId, to: BundleId, since: datetime) -> Action:
+    """Return from a new champion that breached to the one before."""
+    return Action("rollback", {"bundle": bundle, "to": to, "promoted": since.isoformat()})
+
+
+def roll_out_on_request(bundle: BundleId, strategy: Strategy, request: str) -> Action:
+    """Note that a person asked for a verified bundle's rollout by a strategy."""
+    return Action("roll-out", {"bundle": bundle, "strategy": strategy, "request": request})
 
 
 def deploy_on_request(bundle: BundleId, request: str) -> Action:

@@ -5,7 +5,6 @@ from datetime import datetime
 from pathlib import Path
 
 from everloop.action import Entry
-from everloop.data.predictions import ServedFigures
 from everloop.data.source import listing
 from everloop.data.sources.opened import is_bucket
 from everloop.errors import EverloopError
@@ -14,15 +13,20 @@ from everloop.loop import kinds
 from everloop.loop.arms.requests import single_action
 from everloop.loop.project import Project
 from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
+from everloop.rollout.figures import Beside
 from everloop.rollout.service import live_service
+from everloop.rollout.tally import Slice
+from everloop.state.releases import Release
 from everloop.tasks.task import why_not_learnable
 from everloop.training.project_code import fingerprint
 from everloop_runtime.capture import sealed_segments
 from everloop_runtime.ids import digest_json
+from everloop_runtime.routes import Role
 
 _LASTING = ("snapshot", "train", "track", "evaluate", "gate", "register", "approve", "verify",
-            "canary", "promote", "rollback", "deploy", "select", "clear")  # fmt: skip
+            "canary", "promote", "rollback", "deploy", "roll-out", "select", "clear")  # fmt: skip
 """Kinds of which the whole history matters to `decide`; there are few of each."""
+_STANDING: frozenset[Role] = frozenset({"champion"})
 _WINDOWS = 100
 """How many judged windows back `decide` may look."""
 
@@ -31,15 +35,10 @@ def observe(project: Project, now: datetime) -> World:
     """The world at `now`. Reads only; a part that cannot be read raises as its store does."""
     release = project.releases.current()
     champion = release.champion
-    canary = release.canary
-    since = canary.since if canary else None
     sources = _sources(project)
     segments = tuple(path.name for path in sealed_segments(project.layout.capture))
     answers = 0 if champion is None else project.data.predictions.count(champion)
-    requests = tuple(
-        Request(request.id, request.kind, request.inputs, request.by)
-        for request in project.requests.pending()
-    )
+    requests = _requests(project)
     return World(
         now=now,
         code=fingerprint(project.layout.project),
@@ -53,8 +52,9 @@ def observe(project: Project, now: datetime) -> World:
         service=_service(project),
         unlearnable=why_not_learnable(project.declaration.task),
         audit=_audit(project, champion),
-        canary_figures=_figures(project, canary.bundle if canary else None, since),
-        champion_figures=_figures(project, champion, since),
+        figures=_figures(project, release),
+        watched=_watched(project, release, now),
+        classes=len(project.declaration.task.classes),
         decisions=_decisions(project),
         requests=requests,
         journal=_journal(project, sources, segments, requests),
@@ -116,15 +116,44 @@ def _service(project: Project) -> Service | None:
         for bundle, told in status["bundles"].items()
         if told["state"] == "failed"
     }
-    return Service(int(status["generation"]), failed)
+    loaded = frozenset(
+        BundleId(bundle) for bundle, told in status["bundles"].items() if told["state"] == "ready"
+    )
+    return Service(int(status["generation"]), failed, loaded)
 
 
-def _figures(
-    project: Project, bundle: BundleId | None, since: datetime | None
-) -> ServedFigures | None:
-    if bundle is None or since is None:
+def _figures(project: Project, release: Release) -> Beside | None:
+    """The candidate beside the champion, both since its present step began."""
+    candidate, champion = release.canary, release.champion
+    if candidate is None or champion is None or candidate.mode == "green":
         return None
-    return project.data.predictions.figures(bundle, since)
+    since = candidate.since
+    return project.tallies.beside(
+        project.data,
+        Slice(candidate.bundle, frozenset({candidate.mode}), since),
+        Slice(champion, _STANDING, since),
+        _caps(project),
+    )
+
+
+def _watched(project: Project, release: Release, now: datetime) -> Beside | None:
+    """The champion since it was promoted, beside the one before in as long a time before."""
+    watch, since = project.policy.rollout.watch, release.champion_since
+    if release.champion is None or release.previous is None or since is None:
+        return None
+    if now >= since + watch or project.policy.level == 0:
+        return None
+    return project.tallies.beside(
+        project.data,
+        Slice(release.champion, _STANDING, since),
+        Slice(release.previous, _STANDING, since - watch, since),
+        _caps(project),
+    )
+
+
+def _caps(project: Project) -> Mapping[str, float]:
+    rollout = project.policy.rollout
+    return {rollout.event: rollout.event_most} if rollout.event else {}
 
 
 def _decisions(project: Project) -> Mapping[BundleId, tuple[bool, str]]:
@@ -152,3 +181,28 @@ def _journal(
         if entry := journal.entry(key):
             entries[key] = entry
     return entries
+
+
+def observe_requests(project: Project, now: datetime) -> World:
+    """As much of the world as a rollback on request needs: no store of data, no service.
+
+    What is urgent is not made to wait for what a whole look at the world costs.
+    """
+    requests = _requests(project)
+    return World(
+        now=now,
+        code="",
+        labels=Labels("", 0, 0),
+        queue=Queue(0, None, 0, None, None),
+        gate=Gate(None, "it was not looked at"),
+        release=project.releases.current(),
+        requests=requests,
+        journal=project.journal.entries(("rollback",)),
+    )
+
+
+def _requests(project: Project) -> tuple[Request, ...]:
+    return tuple(
+        Request(request.id, request.kind, request.inputs, request.by)
+        for request in project.requests.pending()
+    )

@@ -1,6 +1,6 @@
 """One product's open stores and ports, put together by the application."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from everloop.compute.engine import Engine
@@ -12,6 +12,7 @@ from everloop.layout import Layout
 from everloop.policy import Policy
 from everloop.privacy.rules import Rules
 from everloop.registry.port import Registry, TrackerPage
+from everloop.rollout.tally import Tallies
 from everloop.state.clearances import Clearances
 from everloop.state.decisions import Decisions
 from everloop.state.journal import Journal
@@ -65,6 +66,8 @@ class Project:
     engine: Engine
     registry: Registry
     tracker: TrackerPage
+    tallies: Tallies = field(default_factory=Tallies)
+    """The figures of rollouts, kept up to date from the captured answers."""
 
     @property
     def limits(self) -> ImageLimits:

@@ -1,31 +1,61 @@
 """The routes document: the release as the service is to apply it."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from everloop.errors import Refused
+from everloop.ids import BundleId
 from everloop.loop.project import Project
-from everloop_runtime.routes import CanaryRoute, Routes, read_routes, write_routes
+from everloop.policy import RolloutPolicy
+from everloop.state.releases import CanaryState, Release
+from everloop_runtime.routes import CanaryRoute, Routes, ShadowRoute, read_routes, write_routes
 
 
 def publish(project: Project, now: datetime) -> None:
     """Write the document if it does not say what the release says, or its lease wants renewal.
 
     The lease is renewed from the loop's own turns, so that a loop that hangs stops renewing and
-    the service returns the canary's share to the champion.
+    the service returns a candidate's share to the champion.
     """
-    release = project.releases.current()
-    canary = None
-    if release.canary is not None:
-        lease = project.policy.rollout.lease
-        canary = CanaryRoute(
-            bundle=release.canary.bundle,
-            share=release.canary.share,
-            lease_seconds=lease.total_seconds(),
-            renewal=_renewal(now, lease),
-        )
-    wanted = Routes(generation=release.generation, champion=release.champion, canary=canary)
+    wanted = routes_of(project.releases.current(), project.policy.rollout, now)
     if _published(project) != wanted:
         write_routes(project.layout.routes, wanted)
+
+
+def routes_of(release: Release, policy: RolloutPolicy, now: datetime) -> Routes:
+    """What the service is to do at `now`; pure."""
+    return Routes(
+        generation=release.generation,
+        champion=release.champion,
+        fallback=standing_by(release, policy, now),
+        deadline_seconds=policy.deadline.total_seconds(),
+        **_candidate(release.canary, policy, now),
+    )
+
+
+def standing_by(release: Release, policy: RolloutPolicy, now: datetime) -> BundleId | None:
+    """The champion before, as long as it is kept loaded for an instant return."""
+    if release.champion_since is None or now >= release.champion_since + policy.watch:
+        return None
+    return release.previous
+
+
+def _candidate(
+    candidate: CanaryState | None, policy: RolloutPolicy, now: datetime
+) -> dict[str, Any]:
+    if candidate is None:
+        return {}
+    if candidate.mode == "green":
+        return {"warm": candidate.bundle}
+    part: dict[str, Any] = {
+        "bundle": candidate.bundle,
+        "share": candidate.share,
+        "lease_seconds": policy.lease.total_seconds(),
+        "renewal": _renewal(now, policy.lease),
+    }
+    if candidate.mode == "shadow":
+        return {"shadow": ShadowRoute(**part)}
+    return {"canary": CanaryRoute(**part)}
 
 
 def _published(project: Project) -> Routes | None:

@@ -7,6 +7,7 @@ a loop that was killed anywhere finds its place again.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 from everloop.action import Action, Entry
 from everloop.ids import BundleId, Json, SnapshotId
@@ -14,7 +15,9 @@ from everloop.loop import kinds
 from everloop.loop.decision import error_of, is_over
 from everloop.loop.rollout_plan import next_move
 from everloop.loop.world import World
-from everloop.policy import Policy
+from everloop.policy import Policy, Strategy
+
+STRATEGIES: Mapping[str, Strategy] = {name: name for name in get_args(Strategy)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,10 @@ def pursue(policy: Policy, world: World) -> Pursuit | None:
     attempts = [entry for entry in world.journal.values() if entry.action.kind == "train"]
     if not attempts:
         return None
-    train = max(attempts, key=_begun).action
+    newest = max(attempts, key=_begun)
+    if asked := _asked_for(policy, world, newest):
+        return asked
+    train = newest.action
     if not is_over(world, train):
         return Pursuit(train, "train", "the snapshot is ready to learn from", train)
     track = kinds.track(train)
@@ -60,6 +66,31 @@ def pursue(policy: Policy, world: World) -> Pursuit | None:
         return Pursuit(train, "ended", f"training failed: {error_of(world, train)}")
     bundle = BundleId(str(result["bundle"]))
     return _pursue_bundle(policy, world, train, bundle)
+
+
+def _asked_for(policy: Policy, world: World, newest: Entry) -> Pursuit | None:
+    """The rollout that a person asked for after the newest training began, until it has ended."""
+    asked = world.latest("roll-out")
+    if asked is None or asked.intended_at < newest.intended_at:
+        return None
+    bundle = BundleId(str(asked.action.inputs["bundle"]))
+    if world.release.champion == bundle or sent_back(world, bundle):
+        return None
+    if not world.decisions.get(bundle, (False, ""))[0]:
+        return None
+    train = next(
+        (
+            entry.action
+            for entry in world.journal.values()
+            if entry.action.kind == "train"
+            and (world.result(entry.action) or {}).get("bundle") == bundle
+        ),
+        newest.action,
+    )
+    pursuit = _roll_out(
+        policy, world, train, bundle, STRATEGIES[str(asked.action.inputs["strategy"])]
+    )
+    return None if pursuit.ended else pursuit
 
 
 def _begun(entry: Entry) -> tuple[float, str]:
@@ -81,15 +112,17 @@ def _pursue_bundle(policy: Policy, world: World, train: Action, bundle: BundleId
 
 def _already_decided(world: World, bundle: BundleId) -> str | None:
     """Whether this bundle's way ended before: it is never rolled out a second time."""
-    for entry in world.journal.values():
-        outcome = entry.outcome
-        if entry.action.inputs.get("bundle") != bundle or outcome is None or not outcome.succeeded:
-            continue
-        if entry.action.kind == "rollback":
-            return f"it was rolled back: {entry.reason}"
-        if entry.action.kind == "promote":
-            return "it was the champion until it was replaced"
+    if why := sent_back(world, bundle):
+        return f"it was rolled back: {why}"
+    if world.latest("promote", bundle=bundle) is not None:
+        return "it was the champion until it was replaced"
     return None
+
+
+def sent_back(world: World, bundle: BundleId) -> str | None:
+    """Why this bundle was rolled back, as a candidate or as champion; None if it never was."""
+    entry = world.latest("rollback", bundle=bundle)
+    return None if entry is None else entry.reason
 
 
 def _judge(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pursuit | None:
@@ -166,8 +199,14 @@ def _verify(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pu
     return None
 
 
-def _roll_out(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pursuit:
-    move = next_move(policy, world, bundle)
+def _roll_out(
+    policy: Policy,
+    world: World,
+    train: Action,
+    bundle: BundleId,
+    strategy: Strategy | None = None,
+) -> Pursuit:
+    move = next_move(policy, world, bundle, strategy or policy.rollout.strategy)
     stage = "ended" if move.ended else "roll-out"
     return Pursuit(train, stage, move.reason, move.action, bundle)
 

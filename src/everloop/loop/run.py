@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from everloop.errors import Conflict, Unavailable
-from everloop.loop.controller import Step, acquire, take_turn
-from everloop.loop.project import Project
+from everloop.loop.controller import Step, acquire, heed_urgent, take_turn
+from everloop.loop.project import Project, Turn
 from everloop.loop.publish import publish
 from everloop.rollout.service import Address, keep_service, stop_service
 from everloop.state.lease import Fence
@@ -103,7 +103,20 @@ def _turns(
                 acted(step)
         # A turn that did something is followed at once: its outcome opens the next step.
         pause = 0.0 if any(s.outcome.final for s in steps) else interval
-        time.sleep(max(0.0, pause - (time.monotonic() - began)))
+        until = began + pause
+        while not stop() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, _PATIENCE / 2))
+            for step in _urgent(project, fence, clock):
+                acted(step)
+
+
+def _urgent(project: Project, fence: Fence, clock: Callable[[], datetime]) -> tuple[Step, ...]:
+    """Somebody who wants to go back does not wait for the next turn."""
+    try:
+        return heed_urgent(project, Turn(fence, clock()), clock)
+    except (Unavailable, OSError) as error:
+        _log.warning("what was asked for waits for the next turn: %s", error)
+        return ()
 
 
 def stop_servers(project: Project) -> tuple[str, ...]:

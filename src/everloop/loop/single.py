@@ -9,7 +9,7 @@ from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.loop.act import perform
 from everloop.loop.arms.requests import REFUSED, REQUESTABLE, heed_requests
-from everloop.loop.controller import LEASE_TTL, acquire
+from everloop.loop.controller import LEASE_TTL, acquire, heed_urgent
 from everloop.loop.observe import observe
 from everloop.loop.project import Project, Turn
 from everloop.state.lease import Fence
@@ -61,6 +61,8 @@ def ask_loop(
 def _heed(project: Project, fence: Fence, clock: Callable[[], datetime]) -> None:
     now = clock()
     project.leases.renew(fence, now, LEASE_TTL)
+    if heed_urgent(project, Turn(fence, now), clock):
+        return
     decision = heed_requests(project.policy, observe(project, now), None)
     if decision.action is not None:
         perform(project, Turn(fence, now), decision, clock)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from everloop.action import Action, Entry
-from everloop.data.predictions import ServedFigures
 from everloop.ids import ActionKey, BundleId, Json, PolicyVersion
+from everloop.rollout.figures import Beside
 from everloop.state.releases import Release
 
 
@@ -83,7 +83,9 @@ class Service:
     generation: int
     """The routes document it has applied."""
     failed: Mapping[BundleId, str]
-    """Bundles it could not load, and why."""
+    """Bundles it could not load or took out of the way, and why."""
+    loaded: frozenset[BundleId] = frozenset()
+    """Bundles that can answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,12 @@ class World:
     """Why no model can be learnt of the product's task; None when one can."""
     audit: Audit | None = None
     """The latest of the champion; None without one."""
-    canary_figures: ServedFigures | None = None
-    champion_figures: ServedFigures | None = None
-    """Both since the canary's present step began."""
+    figures: Beside | None = None
+    """The candidate beside the champion, since its present step began."""
+    watched: Beside | None = None
+    """A newly promoted champion beside the one before it, which served until then."""
+    classes: int = 2
+    """How many classes the task has."""
     decisions: Mapping[BundleId, tuple[bool, str]] = field(default_factory=dict)
     """Approved or not, and by whom."""
     requests: tuple[Request, ...] = ()

@@ -1,20 +1,26 @@
-"""Is the canary as healthy as the champion? A pure analysis of what both served."""
+"""Is a candidate as healthy as the champion? A pure analysis that may be looked at any time.
 
+Each signal has a sequential test (`rollout.sequential`) at an equal part of the allowed rate of
+false alarms, split over the signals and the steps of the rollout (Bonferroni). So a candidate
+within all limits is sent back with at most that chance, however often this is asked.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import exp, log
 from typing import Literal
 
-from everloop.data.predictions import ServedFigures
+from everloop.policy import RolloutPolicy
+from everloop.rollout.figures import Beside, ServedFigures
+from everloop.rollout.sequential.classes import largest_shift
+from everloop.rollout.sequential.difference import Rate, least_excess
+from everloop.rollout.sequential.pairs import log_evidence_worse
+from everloop.rollout.sequential.quantile import quantile, quantile_interval
+from everloop.rollout.sequential.rate import log_evidence_above
 
-
-@dataclass(frozen=True, slots=True)
-class CanaryLimits:
-    """See `[rollout]` of the policy."""
-
-    min_requests: int
-    max_error_rate: float
-    max_latency_ratio: float
-    max_confidence_drop: float
-    significance: float
+_SHORTEST_MS = 20.0
+"""Below this a latency is noise of the machine, not a property of the model."""
+_QUANTILES = (0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,67 +31,214 @@ class Analysis:
     reasons: tuple[str, ...]
 
 
-def analyse(
-    canary: ServedFigures | None, champion: ServedFigures | None, limits: CanaryLimits
-) -> Analysis:
-    """Judge the canary's figures beside the champion's, both of the same time.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a candidate is held to."""
 
-    Errors breach as soon as they are significantly above the limit (exact one-sided binomial
-    test), also before `min_requests`; the rest is judged once both have enough requests.
+    policy: RolloutPolicy
+    classes: int
+    """How many classes there may be among the answers."""
+    alpha: float
+    """Of each signal's test."""
+    like_champion: bool = True
+    """Whether the champion's own answers are a measure: not when it is held to be harmed."""
+
+
+def limits_of(
+    policy: RolloutPolicy, *, steps: int, classes: int, like_champion: bool = True
+) -> Limits:
+    """The limits of one step of a rollout of so many steps."""
+    alpha = policy.false_alarm_rate / (len(SIGNALS) * steps)
+    return Limits(policy, classes, alpha, like_champion)
+
+
+def analyse(beside: Beside | None, limits: Limits, signals: tuple[str, ...] = ()) -> Analysis:
+    """Judge the candidate's figures beside the champion's, both of the same time.
+
+    A breach is told as soon as there is enough evidence of it; that nothing is wrong is told once
+    the candidate answered what the policy asks for. `signals`: only these are judged.
     """
-    if canary is None or not canary.requests:
+    if beside is None or not beside.challenger.requests:
         return Analysis("wait", ("it has served nothing yet",))
-    if why := _errors(canary, limits):
-        return Analysis("breached", (why,))
-    if canary.requests < limits.min_requests:
-        told = f"{canary.requests} of {limits.min_requests} requests served"
-        return Analysis("wait", (told,))
-    breaches = _beside(canary, champion, limits)
+    found = {name: SIGNALS[name](beside, limits) for name in signals or SIGNALS}
+    breaches = tuple(f"{name}: {why}" for name, why in found.items() if why)
     if breaches:
         return Analysis("breached", breaches)
-    told = (
-        f"{canary.requests} requests, {canary.errors} errors, "
-        f"95% within {canary.latency_p95_ms:.1f} ms, confidence {canary.mean_confidence:.3f}"
-    )
+    told = summary(beside)
+    if missing := _missing(beside.challenger, limits.policy):
+        return Analysis("wait", (*missing, told))
     return Analysis("healthy", (told,))
 
 
-def _errors(canary: ServedFigures, limits: CanaryLimits) -> str | None:
-    from scipy.stats import binomtest
+def _missing(challenger: ServedFigures, policy: RolloutPolicy) -> tuple[str, ...]:
+    missing = []
+    if challenger.requests < policy.min_requests:
+        missing.append(f"{challenger.requests} of {policy.min_requests} requests served")
+    known = int(challenger.wrong.trials)
+    if known < policy.min_labelled:
+        missing.append(f"the truth of {known} of {policy.min_labelled} answers is known")
+    return tuple(missing)
 
-    if not canary.errors:
-        return None
-    test = binomtest(canary.errors, canary.requests, limits.max_error_rate, "greater")
-    if test.pvalue >= limits.significance:
+
+def summary(beside: Beside) -> str:
+    """The candidate's figures in one line."""
+    one, pairs = beside.challenger, beside.pairs
+    parts = [f"{one.requests} requests, {one.errors} errors"]
+    if one.answered:
+        parts.append(f"95% within {quantile(one.latency, 0.95):.1f} ms")
+        parts.append(f"confidence {one.confidences.value:.3f}")
+    if pairs.pairs:
+        parts.append(f"{pairs.differ} of {pairs.pairs} otherwise than the champion")
+    if one.wrong.trials:
+        parts.append(f"{one.wrong.successes:.0f} of {one.wrong.trials:.0f} labelled wrong")
+    return ", ".join(parts)
+
+
+def _errors(beside: Beside, limits: Limits) -> str | None:
+    one, most = beside.challenger, limits.policy.max_error_rate
+    evidence = float(log_evidence_above(one.errors, one.requests, most))
+    if evidence < -log(limits.alpha):
         return None
     return (
-        f"{canary.errors} of {canary.requests} requests failed, significantly more than "
-        f"{limits.max_error_rate:.1%} (p = {test.pvalue:.2g})"
+        f"{one.errors} of {one.requests} requests failed, more than {most:.1%} "
+        f"(chance at most {_chance(evidence)})"
     )
 
 
-def _beside(
-    canary: ServedFigures, champion: ServedFigures | None, limits: CanaryLimits
-) -> tuple[str, ...]:
-    if champion is None or champion.requests < limits.min_requests:
-        return ()
-    found = []
-    ratio = canary.latency_p95_ms / max(champion.latency_p95_ms, _SHORTEST_MS)
-    if ratio > limits.max_latency_ratio and canary.latency_p95_ms > _SHORTEST_MS:
-        found.append(
-            f"95% within {canary.latency_p95_ms:.1f} ms, the champion's within "
-            f"{champion.latency_p95_ms:.1f} ms: {ratio:.1f} times, "
-            f"at most {limits.max_latency_ratio:g} are allowed"
-        )
-    drop = champion.mean_confidence - canary.mean_confidence
-    if drop > limits.max_confidence_drop:
-        found.append(
-            f"mean confidence {canary.mean_confidence:.3f}, the champion's "
-            f"{champion.mean_confidence:.3f}: {drop:.3f} lower, "
-            f"at most {limits.max_confidence_drop:g} are allowed"
-        )
-    return tuple(found)
+def _latency(beside: Beside, limits: Limits) -> str | None:
+    alpha, most = limits.alpha / (2 * len(_QUANTILES)), limits.policy.max_latency_ratio
+    for share in _QUANTILES:
+        low, _ = quantile_interval(beside.challenger.latency, share, alpha)
+        _, high = quantile_interval(beside.champion.latency, share, alpha)
+        if low > max(most * high, _SHORTEST_MS):
+            return (
+                f"{share:.0%} within {quantile(beside.challenger.latency, share):.1f} ms (at least "
+                f"{low:.1f}), the champion's within {quantile(beside.champion.latency, share):.1f} "
+                f"ms (at most {high:.1f}): more than {most:g} times"
+            )
+    return None
 
 
-_SHORTEST_MS = 20.0
-"""Below this a latency is noise of the machine, not a property of the model."""
+def _confidence(beside: Beside, limits: Limits) -> str | None:
+    if not limits.like_champion:
+        return None
+    one, two = beside.challenger.confidences, beside.champion.confidences
+    drop, most = least_excess(two, one, limits.alpha), limits.policy.max_confidence_drop
+    if drop <= most:
+        return None
+    return (
+        f"mean confidence {one.value:.3f}, the champion's {two.value:.3f}: at least {drop:.3f} "
+        f"lower, at most {most:g} is allowed"
+    )
+
+
+def _disagreement(beside: Beside, limits: Limits) -> str | None:
+    pairs, most = beside.pairs, limits.policy.max_disagreement
+    if not limits.like_champion or most >= 1:
+        return None
+    evidence = float(log_evidence_above(pairs.differ, pairs.pairs, most))
+    if evidence < -log(limits.alpha):
+        return None
+    return (
+        f"{pairs.differ} of {pairs.pairs} copies answered otherwise than by the champion, more "
+        f"than {most:.0%} (chance at most {_chance(evidence)})"
+    )
+
+
+def _answers(beside: Beside, limits: Limits) -> str | None:
+    if not limits.like_champion:
+        return None
+    most = limits.policy.max_answer_shift
+    shift = largest_shift(
+        beside.challenger.answers, beside.champion.answers, limits.classes, limits.alpha
+    )
+    if shift is None or shift.least <= most:
+        return None
+    return (
+        f"{shift.label!r} is {shift.first:.1%} of its answers and {shift.second:.1%} of the "
+        f"champion's: at least {shift.least:.1%} apart, at most {most:.1%} is allowed"
+    )
+
+
+def _labels(beside: Beside, limits: Limits) -> str | None:
+    pairs, most = beside.pairs, limits.policy.max_accuracy_loss
+    one, two = beside.challenger.wrong, beside.champion.wrong
+    if pairs.labelled:
+        return _labelled_pairs(beside, limits)
+    loss = least_excess(one, two, limits.alpha)
+    if loss <= most:
+        return None
+    return (
+        f"{one.successes:.0f} of {one.trials:.0f} labelled answers were wrong, of the champion's "
+        f"{two.successes:.0f} of {two.trials:.0f}: at least {loss:.1%} more, at most {most:.1%} "
+        "is allowed"
+    )
+
+
+def _labelled_pairs(beside: Beside, limits: Limits) -> str | None:
+    pairs = beside.pairs
+    evidence = log_evidence_worse(pairs.only_challenger_wrong, pairs.only_champion_wrong)
+    if evidence < -log(limits.alpha):
+        return None
+    return (
+        f"of {pairs.labelled} labelled copies it alone was wrong on {pairs.only_challenger_wrong}, "
+        f"the champion alone on {pairs.only_champion_wrong} (chance at most {_chance(evidence)})"
+    )
+
+
+def _classes(beside: Beside, limits: Limits) -> str | None:
+    one, two, most = beside.challenger, beside.champion, limits.policy.max_class_loss
+    labels = sorted({*one.labelled, *two.labelled})
+    # What is seen of the classes does not choose how alpha is split.
+    alpha = limits.alpha / max(limits.classes, len(labels))
+    for label in labels:
+        wrong, other = one.wrong_of(label), two.wrong_of(label)
+        loss = least_excess(wrong, other, alpha)
+        if loss > most:
+            return (
+                f"on {label!r} {wrong.successes:.0f} of {wrong.trials:.0f} labelled answers were "
+                f"wrong, of the champion's {other.successes:.0f} of {other.trials:.0f}: at least "
+                f"{loss:.1%} more, at most {most:.1%} is allowed"
+            )
+    return None
+
+
+def _event(beside: Beside, limits: Limits) -> str | None:
+    policy = limits.policy
+    if not policy.event:
+        return None
+    one, two = (_earned(side, policy) for side in (beside.challenger, beside.champion))
+    loss = least_excess(two, one, limits.alpha)
+    if loss <= policy.max_event_loss:
+        return None
+    return (
+        f"{policy.event!r} is {one.value * policy.event_most:.3g} an answer, the champion's "
+        f"{two.value * policy.event_most:.3g}: at least {loss:.1%} of the most less, at most "
+        f"{policy.max_event_loss:.1%} is allowed"
+    )
+
+
+def _earned(side: ServedFigures, policy: RolloutPolicy) -> Rate:
+    earned = side.events.get(policy.event, 0.0) / policy.event_most
+    return Rate(min(max(earned, 0.0), side.answered), side.answered)
+
+
+def _chance(evidence: float) -> str:
+    """What the evidence is worth: by Ville's inequality chance alone gives it no more often."""
+    return f"{exp(-evidence):.2g}"
+
+
+SIGNALS: Mapping[str, Callable[[Beside, Limits], str | None]] = {
+    "errors": _errors,
+    "latency": _latency,
+    "confidence": _confidence,
+    "disagreement": _disagreement,
+    "answers": _answers,
+    "labels": _labels,
+    "classes": _classes,
+    "event": _event,
+}
+"""Every signal, with what it finds: a breach in words and figures, or nothing."""
+
+LASTING = ("errors", "latency", "labels", "classes", "event")
+"""What a new champion is still held to beside the one before, which served at another time."""

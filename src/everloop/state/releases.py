@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -13,16 +13,22 @@ from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import release, release_history
 
 _ONLY = 1
+_BACK = "champion back"
+
+Mode: TypeAlias = Literal["canary", "shadow", "green"]
+"""How a candidate is tried: on a share of the traffic, on copies of it, or loaded without any."""
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryState:
-    """A candidate with a share of the traffic."""
+    """A candidate that is being tried."""
 
     bundle: BundleId
     step: int
     share: float
+    """Of the traffic; of copies of it for a shadow."""
     since: datetime
+    mode: Mode = "canary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Release:
     champion: BundleId | None = None
     champion_since: datetime | None = None
     previous: BundleId | None = None
-    """The champion before this one."""
+    """The champion before this one, to which one may go back; never one that was sent back."""
     canary: CanaryState | None = None
 
 
@@ -69,9 +75,15 @@ class Releases:
             )
 
     def set_canary(
-        self, bundle: BundleId, step: int, share: float, fence: Fence, now: datetime
+        self,
+        bundle: BundleId,
+        step: int,
+        share: float,
+        fence: Fence,
+        now: datetime,
+        mode: Mode = "canary",
     ) -> None:
-        """Give a bundle a canary's share. Raises `Conflict` while another bundle has it."""
+        """Give a bundle a candidate's place. Raises `Conflict` while another bundle has it."""
         with self._database.write() as connection:
             check_fence(connection, fence)
             was = _current(connection)
@@ -79,8 +91,9 @@ class Releases:
                 raise Conflict(f"bundle {was.canary.bundle[:8]} is the canary already")
             if was.canary is not None and (was.canary.step, was.canary.share) == (step, share):
                 return
-            values = {"canary": bundle, "step": step, "share": share, "canary_since": now}
-            _change(connection, was, now, "canary", bundle, f"{share:.0%}", values)
+            place = {"canary": bundle, "step": step, "share": share, "mode": mode}
+            values = {**place, "canary_since": now}
+            _change(connection, was, now, mode, bundle, f"{share:.0%}", values)
 
     def promote(self, bundle: BundleId, fence: Fence, now: datetime) -> None:
         """Make a bundle the champion; the canary's place is free then."""
@@ -101,6 +114,24 @@ class Releases:
             }
             _change(connection, was, now, "champion", bundle, reason, values)
 
+    def return_to(self, bundle: BundleId, reason: str, fence: Fence, now: datetime) -> None:
+        """Make an earlier champion the champion again; what came after it is no way back."""
+        with self._database.write() as connection:
+            check_fence(connection, fence)
+            was = _current(connection)
+            if was.champion == bundle:
+                return
+            before = _champions(connection)
+            while before and before.pop() != bundle:
+                pass
+            values: dict[str, Any] = {
+                **_NO_CANARY,
+                "champion": bundle,
+                "champion_since": now,
+                "previous": before[-1] if before else None,
+            }
+            _change(connection, was, now, _BACK, bundle, reason, values)
+
     def end_canary(self, bundle: BundleId, reason: str, fence: Fence, now: datetime) -> None:
         """Take a bundle's canary share back."""
         with self._database.write() as connection:
@@ -111,7 +142,23 @@ class Releases:
             _change(connection, was, now, "canary ended", bundle, reason, _NO_CANARY)
 
 
-_NO_CANARY: dict[str, Any] = {"canary": None, "step": None, "share": None, "canary_since": None}
+_NO_CANARY: dict[str, Any] = {
+    "canary": None, "step": None, "share": None, "canary_since": None, "mode": None
+}  # fmt: skip
+
+
+def _champions(connection: Connection) -> list[BundleId]:
+    """The champions that followed each other, without those that were returned from."""
+    line: list[BundleId] = []
+    query = select(release_history).order_by(release_history.c.generation)
+    for row in connection.execute(query):
+        # Older stores wrote a return as a champion that was rolled back to.
+        back = row.what == _BACK or (row.what == "champion" and row.reason == "rolled back")
+        if back and row.bundle in line:
+            del line[line.index(row.bundle) + 1 :]
+        elif back or row.what == "champion":
+            line.append(row.bundle)
+    return line
 
 
 def _current(connection: Connection) -> Release:
@@ -120,7 +167,8 @@ def _current(connection: Connection) -> Release:
         return Release()
     canary = None
     if row.canary is not None:
-        canary = CanaryState(row.canary, row.step, row.share, row.canary_since)
+        mode: Mode = row.mode or "canary"
+        canary = CanaryState(row.canary, row.step, row.share, row.canary_since, mode)
     return Release(row.generation, row.champion, row.champion_since, row.previous, canary)
 
 

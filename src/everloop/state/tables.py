@@ -75,6 +75,7 @@ release = Table(
     Column("step", Integer),
     Column("share", Float),
     Column("canary_since", Moment),
+    Column("mode", String),
 )
 
 release_history = Table(

@@ -2,12 +2,13 @@
 
 from everloop.action import Action, Outcome
 from everloop.data.collect import collect as take_in
+from everloop.data.corrections import annotate
 from everloop.errors import Refused
 from everloop.loop.project import Project, Turn
 
 
 def collect(project: Project, turn: Turn, action: Action) -> Outcome:
-    """The segment's answers are in the store, and only then the segment is gone."""
+    """The segment's answers and feedback are in the store, and only then the segment is gone."""
     name = str(action.inputs["segment"])
     path = project.layout.capture / name
     if path.parent != project.layout.capture:
@@ -15,6 +16,12 @@ def collect(project: Project, turn: Turn, action: Action) -> Outcome:
     if not path.exists():
         return Outcome(final=True, result={"predictions": 0, "gone": True})
     report = take_in(project.data, path, now=turn.now, split=project.split)
+    kinds = project.policy.feedback
+    annotated = annotate(
+        project.data,
+        project.declaration.task.accepts,
+        {"label": kinds.labels, "correction": kinds.corrections},
+    )
     path.unlink(missing_ok=True)
     return Outcome(
         final=True,
@@ -22,5 +29,7 @@ def collect(project: Project, turn: Turn, action: Action) -> Outcome:
             "predictions": report.predictions,
             "samples": report.samples,
             "errors": report.errors,
+            **({"feedback": report.feedback} if report.feedback else {}),
+            **({"annotations": annotated} if annotated else {}),
         },
     )

@@ -5,6 +5,9 @@ from everloop.errors import Refused
 from everloop.ids import BundleId
 from everloop.loop.project import Project, Turn
 from everloop.loop.publish import publish
+from everloop.state.releases import Mode
+
+MODES: dict[str, Mode] = {"canary": "canary", "shadow": "shadow", "green": "green"}
 
 
 def canary(project: Project, turn: Turn, action: Action) -> Outcome:
@@ -14,9 +17,10 @@ def canary(project: Project, turn: Turn, action: Action) -> Outcome:
     if live != champion:
         raise Refused(f"the champion is {live}, no longer {champion}")
     step, share = int(str(action.inputs["step"])), float(str(action.inputs["share"]))
-    project.releases.set_canary(bundle, step, share, turn.fence, turn.now)
+    mode: Mode = MODES[str(action.inputs.get("mode", "canary"))]
+    project.releases.set_canary(bundle, step, share, turn.fence, turn.now, mode)
     publish(project, turn.now)
-    return Outcome(final=True, result={"share": share})
+    return Outcome(final=True, result={"mode": mode, "share": share})
 
 
 def promote(project: Project, turn: Turn, action: Action) -> Outcome:
@@ -35,14 +39,23 @@ def roll_back(project: Project, turn: Turn, action: Action) -> Outcome:
     """The bundle has no share any more; all traffic goes to the one named in `to`."""
     bundle, to = _bundle(action, "bundle"), _bundle(action, "to")
     release = project.releases.current()
+    entry = project.journal.entry(action.key)
+    reason = f"rolled back: {entry.reason}" if entry else "rolled back"
     if release.canary is not None and release.canary.bundle == bundle:
-        project.releases.end_canary(bundle, "rolled back", turn.fence, turn.now)
+        project.releases.end_canary(bundle, reason, turn.fence, turn.now)
     elif release.champion == bundle:
-        project.releases.set_champion(to, "rolled back", turn.fence, turn.now)
+        project.releases.return_to(to, reason, turn.fence, turn.now)
     publish(project, turn.now)
     _name_champion(project, to)
     _close(project, turn, action, "rolled back")
     return Outcome(final=True, result={"champion": to})
+
+
+def roll_out(project: Project, turn: Turn, action: Action) -> Outcome:
+    """It is noted, and `decide` sees it in the journal; the request is answered."""
+    strategy = str(action.inputs["strategy"])
+    _close(project, turn, action, f"its rollout begins: {strategy}")
+    return Outcome(final=True, result={"strategy": strategy})
 
 
 def deploy(project: Project, turn: Turn, action: Action) -> Outcome:

@@ -6,7 +6,7 @@ from everloop.action import Action
 from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.decision import Decision, ask, is_over
-from everloop.loop.pursuit import Pursuit
+from everloop.loop.pursuit import STRATEGIES, Pursuit, sent_back
 from everloop.loop.world import Request, World
 from everloop.policy import Policy
 
@@ -21,7 +21,8 @@ def heed_requests(_policy: Policy, world: World, _pursuit: Pursuit | None) -> De
     """Do, or refuse with a reason, the oldest thing a person asked for."""
     if not world.requests:
         return Decision(ARM, None, "nobody asked for anything")
-    request = world.requests[0]
+    # Going back waits behind nothing, least of all behind a deployment that waits itself.
+    request = next((r for r in world.requests if r.kind == "rollback"), world.requests[0])
     if (action := single_action(request)) is not None:
         return _act(world, request, action)
     if request.kind == "deploy":
@@ -58,8 +59,19 @@ def _deploy(world: World, request: Request) -> Decision:
     approved, by = world.decisions.get(bundle, (False, "nobody yet"))
     if not approved:
         return _refuse(world, request, f"bundle {bundle[:8]} is not approved ({by})")
+    if "strategy" in request.inputs:
+        return _roll_out(world, request, bundle)
     action = kinds.deploy_on_request(bundle, request.id)
     return ask(world, ARM, action, f"{request.by} asked for it, and it passed gates and replay")
+
+
+def _roll_out(world: World, request: Request, bundle: BundleId) -> Decision:
+    if sent_back(world, bundle):
+        why = f"bundle {bundle[:8]} was rolled back: it gets no new canary"
+        return _refuse(world, request, f"{why}; everloop deploy without a strategy overrules that")
+    strategy = STRATEGIES[str(request.inputs["strategy"])]
+    action = kinds.roll_out_on_request(bundle, strategy, request.id)
+    return ask(world, ARM, action, f"{request.by} asked for its rollout by {strategy}")
 
 
 def _passed(world: World, kind: str, bundle: BundleId) -> bool:

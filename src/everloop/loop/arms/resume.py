@@ -1,22 +1,24 @@
 """What was begun and cut short is brought to its end."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
-from everloop.action import Entry
+from everloop.action import Action, Entry
 from everloop.ids import ActionKey, BundleId
-from everloop.loop.decision import Decision, is_over
+from everloop.loop.decision import MOVES, Decision, is_over
+from everloop.loop.pursuit import sent_back
 from everloop.loop.world import World
 
 ARM = "resume"
 
 
-def resume(world: World, asked: Collection[ActionKey]) -> Decision:
+def resume(world: World, asked: Mapping[ActionKey, Action]) -> Decision:
     """Ask again for the oldest Action without a final outcome that no other arm asks for.
 
     A controller that was killed inside an Action may have had its effect without writing its
     outcome; since every Action is safe to repeat, doing it again writes the outcome too. Traffic
-    is the exception: it is not moved onto a bundle that was rejected since.
+    is the exception: it is not moved onto a bundle that was rejected or sent back since.
     """
+    moved = any(action.kind in MOVES for action in asked.values())
     due = [
         entry
         for entry in world.journal.values()
@@ -24,6 +26,7 @@ def resume(world: World, asked: Collection[ActionKey]) -> Decision:
         and entry.action.key not in asked
         and _due(world, entry)
         and not _withdrawn(world, entry)
+        and not (entry.action.kind in MOVES and moved)
     ]
     if not due:
         return Decision(ARM, None, "nothing was left half done")
@@ -38,5 +41,6 @@ def _due(world: World, entry: Entry) -> bool:
 def _withdrawn(world: World, entry: Entry) -> bool:
     if entry.action.kind not in {"canary", "promote"}:
         return False
-    approved, _ = world.decisions.get(BundleId(str(entry.action.inputs["bundle"])), (True, ""))
-    return not approved
+    bundle = BundleId(str(entry.action.inputs["bundle"]))
+    approved, _ = world.decisions.get(bundle, (True, ""))
+    return not approved or sent_back(world, bundle) is not None

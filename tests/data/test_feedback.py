@@ -1,0 +1,156 @@
+"""Feedback: late, twice and out of order, joined to answers by their ids."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from tests.support.clock import at
+from tests.support.pictures import noise
+
+from everloop.data.collect import collect
+from everloop.data.corrections import Becomes, annotate
+from everloop.data.splits import SplitRule
+from everloop.data.store import DataStore
+from everloop.ids import BundleId, PredictionId
+from everloop.rollout.tally import Slice, Tallies
+from everloop.tasks.image_classification import ImageClassification
+from everloop_runtime.capture import CaptureWriter, sealed_segments
+from everloop_runtime.ids import sample_id
+from everloop_runtime.routes import Role
+from everloop_runtime.segments import Captured, FeedbackKind, FeedbackRecord
+
+A, B = BundleId("a" * 64), BundleId("b" * 64)
+TASK = ImageClassification(classes=["dark", "bright"], size=(8, 8), channels=1)
+KINDS: dict[str, Becomes] = {"label": "client", "correction": "person"}
+
+
+def _answer(n: int, bundle: BundleId = A, role: Role = "champion", label: str = "dark") -> Captured:
+    picture = noise(n)
+    return Captured(
+        prediction=PredictionId(f"p{n}"), sample=sample_id(picture), bundle=bundle, role=role,
+        key="k", at=at(n).timestamp(), latency_ms=5.0, status="ok", label=label, confidence=0.9,
+        probabilities=(0.9, 0.1), embedding=(0.0, 1.0), image=picture,
+    )  # fmt: skip
+
+
+def _said(
+    n: int, value: object, kind: FeedbackKind = "label", by: str = "shop", when: float = 100
+) -> FeedbackRecord:
+    return FeedbackRecord(PredictionId(f"p{n}"), at(when).timestamp(), kind, value, by)  # type: ignore[arg-type]
+
+
+def _take(store: DataStore, folder: Path, *records: Captured | FeedbackRecord) -> int:
+    """Write the records as a service does and collect them; the annotations made are counted."""
+    writer = CaptureWriter(folder)
+    for record in records:
+        writer.append(record)
+    writer.close()
+    for segment in sealed_segments(folder):
+        collect(store, segment, now=at(0), split=SplitRule(0.2))
+        segment.unlink()
+    return annotate(store, TASK.accepts, KINDS)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DataStore:
+    return DataStore(tmp_path / "store")
+
+
+def test_feedback_that_comes_before_its_answer_is_joined_when_the_answer_comes(
+    store: DataStore, tmp_path: Path
+) -> None:
+    assert _take(store, tmp_path / "c", _said(1, "bright")) == 0
+    assert _take(store, tmp_path / "c", _answer(1), _answer(2)) == 1
+    standing = store.annotations.standing([sample_id(noise(1)), sample_id(noise(2))])
+    (said,) = standing.values()
+    assert (said.sample, said.label, said.by, said.kind) == (
+        sample_id(noise(1)), "bright", "shop", "client"
+    )  # fmt: skip
+
+
+def test_the_same_statement_sent_again_is_there_once(store: DataStore, tmp_path: Path) -> None:
+    _take(store, tmp_path / "c", _answer(1), _said(1, "bright"))
+    assert _take(store, tmp_path / "c", _said(1, "bright", when=500)) == 0
+    assert len(store.feedback.history()) == 1
+    again = DataStore(tmp_path / "store")
+    assert annotate(again, TASK.accepts, KINDS) == 0
+    assert len(again.annotations.history()) == 1
+
+
+def test_a_correction_stands_before_a_label_whichever_came_first(
+    store: DataStore, tmp_path: Path
+) -> None:
+    said = [_said(1, "bright", "correction", "ann", 100), _said(1, "dark", "label", "shop", 900)]
+    _take(store, tmp_path / "c", _answer(1), *said)
+    standing = store.annotations.standing([sample_id(noise(1))])
+    assert [(a.label, a.kind) for a in standing.values()] == [("bright", "person")]
+    assert store.feedback.labels() == {"p1": "bright"}
+
+
+def test_what_is_no_label_or_said_by_a_model_never_teaches(
+    store: DataStore, tmp_path: Path
+) -> None:
+    said = [
+        _said(1, "purple"), _said(1, '{"boxes": 3}'), _said(1, "x" * 100_000),
+        _said(1, "bright", by="model:abc"), _said(1, {"accepted": True}, "event"),
+    ]  # fmt: skip
+    assert _take(store, tmp_path / "c", _answer(1), *said) == 0
+    assert list(store.annotations.history()) == []
+
+
+def test_policy_may_keep_feedback_from_teaching(store: DataStore, tmp_path: Path) -> None:
+    kinds: dict[str, Becomes] = {"label": "keep", "correction": "keep"}
+    writer = CaptureWriter(tmp_path / "c")
+    for record in (_answer(1), _said(1, "bright")):
+        writer.append(record)
+    writer.close()
+    (segment,) = sealed_segments(tmp_path / "c")
+    collect(store, segment, now=at(0), split=SplitRule(0.2))
+    assert annotate(store, TASK.accepts, kinds) == 0
+    assert store.feedback.labels() == {"p1": "bright"}
+
+
+def test_events_are_summed_by_name_and_answer(store: DataStore, tmp_path: Path) -> None:
+    said = [
+        _said(1, {"accepted": True, "basket": 12.5, "id": "x"}, "event"),
+        _said(1, {"basket": 2, "id": "y"}, "event"), _said(2, "clicked", "event"),
+    ]  # fmt: skip
+    _take(store, tmp_path / "c", *said)
+    assert store.feedback.events() == {
+        "p1": {"accepted": 1.0, "basket": 14.5}, "p2": {"clicked": 1.0}
+    }  # fmt: skip
+
+
+def test_figures_follow_what_comes_in_and_each_row_is_read_once(
+    store: DataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tallies = Tallies()
+    since = datetime.fromtimestamp(at(3).timestamp(), UTC)
+    one = Slice(B, frozenset({"shadow"}), since)
+    two = Slice(A, frozenset({"champion"}), since)
+    _take(store, tmp_path / "c", *(_answer(n) for n in range(8)))
+    before = tallies.beside(store, one, two)
+    assert (before.challenger.requests, before.champion.requests) == (0, 5)
+    copies = [_answer(n, B, "shadow", "bright") for n in range(4, 8)]
+    broken = _answer(9, B, "shadow")
+    failed = replace(broken, status="error", error="late", label=None, confidence=None)
+    read: list[int] = []
+    whole = store.predictions.from_row
+
+    def counted(start: int, most: int) -> pa.Table:
+        read.append(most)
+        return whole(start, most)
+
+    monkeypatch.setattr(store.predictions, "from_row", counted)
+    said = [_said(4, "bright"), _said(5, "bright"), _said(6, "dark")]
+    _take(store, tmp_path / "c", *copies, failed, *said)
+    after = tallies.beside(store, one, two)
+    assert sum(read) == 5, "only the new rows were read"
+    assert (after.challenger.requests, after.challenger.errors) == (5, 1)
+    assert after.challenger.answers == {"bright": 4}
+    assert after.challenger.labelled == {"bright": (2, 0), "dark": (1, 1)}
+    pairs = after.pairs
+    assert (pairs.pairs, pairs.differ, pairs.labelled) == (4, 4, 3)
+    assert (pairs.only_challenger_wrong, pairs.only_champion_wrong) == (1, 2)
