@@ -21,7 +21,7 @@ _BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 _FIRST = tuple(f"everloop {name}" for name in ("data import", "train", "evaluate", "verify"))
 """What is done before the loop runs."""
-_ASKING = tuple(f"everloop {name}" for name in ("status", "why", "models", "label next"))
+_ASKING = tuple(f"everloop {name}" for name in ("status", "why", "models", "label next", "privacy"))
 """What is asked of a running loop."""
 
 

@@ -272,7 +272,7 @@ class LabellingPolicy(_Table):
 class FacesPolicy(_Table):
     """`[privacy.faces]`: the filter `faces` and what it blurs."""
 
-    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    min_score: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """A region scored lower is left as it is; a lower bound blurs more, wrongly too."""
     margin: Annotated[float, Field(ge=0, le=2)] = 0.25
     """How far beyond the face is blurred, in parts of its size: hair and ears tell who it is."""

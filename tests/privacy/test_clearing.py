@@ -1,5 +1,6 @@
 """The gate at work in a project: a job filters, the book is written, labellers get renditions."""
 
+import csv
 import io
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from PIL import Image
 from tests.support.clock import at
 from tests.support.projects import everloop, opened, told, until, write_project
 
+import everloop as everloop_package
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.ids import LabelTaskId, SampleId
@@ -148,3 +150,56 @@ def test_a_demanded_filter_that_is_not_installed_closes_the_gate(tmp_path: Path)
     assert everloop(folder, "privacy", "clear").code == 3
     status = told(folder, "privacy", "status")
     assert status["open"] is False and "tattoos" in status["closed"]
+
+
+def test_originals_are_for_the_owner_only(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "bars", pictures=0)
+    layout = opened(folder).layout
+    for place in (layout.data, layout.capture, layout.jobs):
+        assert place.stat().st_mode & 0o077 == 0
+    source = Path(everloop_package.__file__).parent
+    doors = [
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if ".samples.read(" in path.read_text() or "return samples.read(" in path.read_text()
+    ]
+    assert doors == ["data/owner.py"], "originals are read through owner_only"
+
+
+def test_label_tasks_leave_as_renditions_and_no_cell_is_a_formula(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "bars", pictures=0)
+    project = opened(folder)
+    turn = _turn(project)
+    judged = _judge(project, turn, _add(project, _picture(100), _picture(50)))
+    project.queue.add(
+        [
+            LabelTask(LabelTaskId(p.sample), p, "r", "train", "=cmd|'/c calc'", None, None, at(0))
+            for p in judged.cleared.values()
+        ],
+        turn.fence,
+    )
+    target = tmp_path / "out"
+    assert told(folder, "label", "export", target)["tasks"] == 2
+    rows = list(csv.DictReader((target / "tasks.csv").open(newline="")))
+    assert {row["task"] for row in rows} == set(judged.cleared)
+    assert all(row["suggestion"].startswith("'=") for row in rows)
+    for row in rows:
+        written = (target / row["picture"]).read_bytes()
+        assert b"Exif" not in written and b"taken at home" not in written
+    assert everloop(folder, "label", "export", target).code == 3, "the folder is in use"
+
+
+def test_a_picture_is_checked_and_the_filters_are_measured(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "bars", pictures=0)
+    with (folder / "everloop.toml").open("a") as file:
+        file.write("[privacy]\nregions = [[0.0, 0.0, 1.0, 0.5]]\n")
+    (tmp_path / "a.jpg").write_bytes(_picture(200))
+    checked = told(folder, "privacy", "check", tmp_path / "a.jpg", "--image", tmp_path / "r.png")
+    assert [r["kind"] for r in checked["regions"]] == ["fixed"] and checked["held"] is None
+    with Image.open(tmp_path / "r.png") as image:
+        assert (image.size, image.getpixel((3, 3))) == ((16, 24), 0)
+    assert everloop(folder, "privacy", "check", tmp_path / "none.jpg").code == 3
+    marks = "file,kind,left,top,width,height\na.jpg,face,1,1,5,5\na.jpg,plate,1,15,5,5\n"
+    (tmp_path / "regions.csv").write_text(marks)
+    figures = told(folder, "privacy", "measure", tmp_path)
+    assert figures["recall"] == 0.5 and figures["kinds"]["face"]["recall"] == 1.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from everloop.data.owner import owner_only
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
@@ -130,7 +131,7 @@ class StoreSource:
             yield from sorted(map(str, snapshot.side(side)["sample"].to_pylist()))
 
     def load(self, names: Sequence[str]) -> list[Path | bytes]:
-        return list(self.store.samples.read([SampleId(name) for name in names]))
+        return list(owner_only(self.store.samples, [SampleId(name) for name in names]))
 
 
 def find_source(text: str, store: DataStore | None) -> Source:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
 from everloop.data.store import DataStore
 from everloop.errors import Refused
@@ -66,7 +67,7 @@ def read_side(
     pixels = np.empty((len(samples), spec.height, spec.width, spec.channels), np.uint8)
     for start in range(0, len(samples), _READ):
         part = samples[start : start + _READ]
-        for offset, data in enumerate(store.samples.read(part)):
+        for offset, data in enumerate(owner_only(store.samples, part)):
             try:
                 pixels[start + offset] = to_array(data, spec)
             except Refused as error:

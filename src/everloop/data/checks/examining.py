@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from everloop.data.decoding import Decoders
 from everloop.data.examinations import ExaminationLog
 from everloop.data.examined import Bad, DecodingLimits
+from everloop.data.owner import owner_only
 from everloop.data.store import DataStore
 from everloop.ids import SampleId
 
@@ -32,4 +33,4 @@ def examine_missing(
 def _read(store: DataStore, samples: Sequence[SampleId]) -> Iterator[tuple[SampleId, bytes]]:
     for start in range(0, len(samples), _READ):
         part = samples[start : start + _READ]
-        yield from zip(part, store.samples.read(part), strict=True)
+        yield from zip(part, owner_only(store.samples, part), strict=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from everloop.data.checks.finding import Finding
 from everloop.data.checks.inspect import Report
+from everloop.data.owner import owner_only
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
@@ -55,7 +56,7 @@ class _Drawn:
             return ""
         self._left -= 1
         try:
-            [data] = self._store.samples.read([sample])
+            [data] = owner_only(self._store.samples, [sample])
             with open_image(data, self._limits) as image:
                 small = upright(image, 3)
         except Refused:

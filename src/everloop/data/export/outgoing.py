@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
 from everloop.data.store import DataStore
 from everloop.errors import Refused
@@ -97,7 +98,9 @@ def outgoing(store: DataStore, snapshot: Snapshot, modality: Modality) -> Iterat
     rows = _with_facts(store, snapshot.rows)
     for start in range(0, rows.num_rows, _BATCH):
         part = rows.slice(start, _BATCH).to_pylist()
-        for row, data in zip(part, store.samples.read([r["sample"] for r in part]), strict=True):
+        for row, data in zip(
+            part, owner_only(store.samples, [r["sample"] for r in part]), strict=True
+        ):
             yield _outgoing(row, data, modality)
 
 

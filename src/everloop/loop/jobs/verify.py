@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from everloop.data.owner import owner_only
 from everloop.evaluation.evaluate import load
 from everloop.ids import BundleId, Json
 from everloop.loop.jobs.folder import JobFolder
@@ -16,7 +17,7 @@ def verify(job: JobFolder) -> Mapping[str, Json]:
     """Whether the live service gives the answers and the metrics of evaluation."""
     bundle = BundleId(job.inputs["bundle"])
     evaluation = load(job.layout.evaluations, job.inputs["evaluation"])
-    images = job.data.samples.read(evaluation.samples)
+    images = owner_only(job.data.samples, evaluation.samples)
     with tempfile.TemporaryDirectory(dir=job.path) as scratch:
         service = candidate_service(
             tuple(job.inputs["service"]), bundle, job.layout.bundles, Path(scratch)

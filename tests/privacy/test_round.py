@@ -1,0 +1,96 @@
+"""A round of label tasks: chosen once, filtered by a job that may be killed, cleared, made."""
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+
+from tests.support.bundles import CLASSES, make_bundle
+from tests.support.clock import START, at
+from tests.support.pictures import noise
+from tests.support.projects import opened, until, write_project
+
+from everloop.action import Outcome
+from everloop.data.collect import collect
+from everloop.data.splits import SplitRule
+from everloop.ids import BundleId, PredictionId
+from everloop.loop import kinds
+from everloop.loop.actions.select import select
+from everloop.loop.project import Project, Turn
+from everloop_runtime.capture import Captured, CaptureWriter, sealed_segments
+from everloop_runtime.ids import sample_id
+
+
+def _capture(project: Project, bundle: BundleId, numbers: range) -> None:
+    writer = CaptureWriter(project.layout.capture)
+    for n in numbers:
+        image = noise(n)
+        writer.append(
+            Captured(
+                prediction=PredictionId(f"p{n}"),
+                sample=sample_id(image),
+                bundle=bundle,
+                role="champion",
+                key="k",
+                at=START.timestamp() + n,
+                latency_ms=1.0,
+                status="ok",
+                error=None,
+                label=CLASSES[0],
+                confidence=0.6,
+                probabilities=(0.6, 0.4),
+                embedding=(float(n), 1.0),
+                image=image,
+            )
+        )
+    writer.close()
+    (segment,) = sealed_segments(project.layout.capture)
+    collect(project.data, segment, now=at(0), split=SplitRule(0.4))
+    segment.unlink()
+
+
+def test_a_round_stays_the_one_that_was_chosen_through_kills_and_new_answers(
+    tmp_path: Path,
+) -> None:
+    project = opened(write_project(tmp_path / "bars", pictures=0))
+    fence = project.leases.acquire("controller", "a test", at(0), timedelta(days=1))
+    assert fence is not None
+    turn = Turn(fence, at(0))
+    bundle = make_bundle(project.layout.bundles)
+    _capture(project, bundle, range(60))
+    action = kinds.select(bundle, 0, 20, "teach")
+    assert not select(project, turn, action).final, "the filters are at work"
+    plan = (project.layout.jobs / action.key / "plan.json").read_bytes()
+    assert project.queue.counts() == {}, "no task before its sample is cleared"
+    for folder in project.layout.jobs.glob("filter-*"):
+        _kill(str(folder))
+    _capture(project, bundle, range(60, 90))
+
+    def done() -> Outcome | None:
+        outcome = select(project, turn, action)
+        return outcome if outcome.final else None
+
+    outcome: Outcome = until(done, why="the round")
+    assert outcome.error is None and outcome.result["held"] == 0
+    made = sum(project.queue.counts().values())
+    assert made == int(str(outcome.result["train"])) + int(str(outcome.result["holdout"])) > 10
+    assert (project.layout.jobs / action.key / "plan.json").read_bytes() == plan
+    for task in project.queue.shown(100):
+        assert task.sample.encode() in plan
+        assert project.data.renditions.holds(
+            task.sample, task.cleared.version, task.cleared.rendition
+        )
+    again = select(project, turn, action)
+    assert again.result == {"tasks": made}
+
+
+def _kill(words: str) -> None:
+    """Kill the processes whose command line ends with a job's folder."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if words.encode() in line and b"job" in line and b"everloop.compute.runner" not in line:
+                os.kill(int(entry.name), signal.SIGKILL)
