@@ -1,21 +1,27 @@
 """Object stores for the tests of any part, started once a session, when first asked for."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
-from moto.server import ThreadedMotoServer
 from tests.support.buckets import ObjectStore
-from tests.support.radosgw import RadosGateway, missing_programs, running
+from tests.support.projects import until
+from tests.support.radosgw import RadosGateway, answers, free_ports, missing_programs, running
 
 
 @pytest.fixture(scope="session")
 def moto_store() -> Iterator[ObjectStore]:
     """moto's server: quick, and not a real store."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield ObjectStore(f"http://{host}:{port}")
-    server.stop()
+    (port,) = free_ports(1)
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    # In a process of its own: tests look at which threads theirs has.
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    store = ObjectStore(f"http://127.0.0.1:{port}")
+    until(lambda: answers(store.endpoint), 60, "moto's server did not start")
+    yield store
+    server.kill()
+    server.wait()
 
 
 @pytest.fixture(scope="session")

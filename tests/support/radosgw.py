@@ -63,7 +63,7 @@ class RadosGateway:
         """Start the gateway and wait until it answers."""
         self._gateway = _daemon(self._folder, "radosgw", "-n", "client.rgw")
         deadline = time.monotonic() + _START_S
-        while not _answers(self.store.endpoint):
+        while not answers(self.store.endpoint):
             if time.monotonic() > deadline or self._gateway.poll() is not None:
                 log = (self._folder / "radosgw.out").read_text(errors="replace")
                 raise RuntimeError(f"radosgw did not start: {log[-500:]}")
@@ -79,7 +79,7 @@ class RadosGateway:
 @contextmanager
 def running(folder: Path) -> Iterator[RadosGateway]:
     """A store of its own in `folder`, for as long as the block lasts."""
-    mon, web = _free_ports(2)
+    mon, web = free_ports(2)
     conf = _CONF.format(fsid=uuid.uuid4(), mon=mon, web=web, folder=folder)
     (folder / "ceph.conf").write_text(conf)
     for name in ("mon", "osd", "rgw"):
@@ -132,7 +132,8 @@ def _run(*command: str) -> None:
         raise RuntimeError(f"{command[0]} failed: {done.stderr.decode(errors='replace')[-500:]}")
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether something speaks HTTP there."""
     try:
         httpx.get(url, timeout=2)
     except httpx.HTTPError:
@@ -140,7 +141,8 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _free_ports(count: int) -> Sequence[int]:
+def free_ports(count: int) -> Sequence[int]:
+    """Ports that nothing listens on."""
     held = [socket.socket() for _ in range(count)]
     for one in held:
         one.bind(("127.0.0.1", 0))

@@ -15,9 +15,11 @@ from everloop.loop.project import Commands, Project
 from everloop.policy_file import parse_policy
 from everloop.privacy.rules import rules_in_force
 from everloop.rollout.service import trust_options
+from everloop.state.audit import Audit
 from everloop.state.clearances import Clearances
 from everloop.state.database import Database
 from everloop.state.decisions import Decisions
+from everloop.state.erasing import Erasing
 from everloop.state.journal import Journal
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Leases
@@ -68,6 +70,8 @@ def assemble(path: Path) -> Project:
         requests=Requests(database),
         rules=rules,
         clearances=Clearances(database, data.renditions),
+        audit=Audit(database),
+        erasing=Erasing(database),
         engine=LocalEngine(),
         registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
         tracker=MlflowPage(

@@ -7,6 +7,7 @@ import click
 from everloop.cli.common import common_options, emit, show, table
 from everloop.cli.data_check import check, check_table
 from everloop.cli.data_export import write_out
+from everloop.cli.data_forget import forget
 from everloop.cli.data_import import take_in
 from everloop.cli.data_quarantine import quarantine
 from everloop.cli.program import Program
@@ -23,6 +24,7 @@ command.add_command(check_table)
 command.add_command(quarantine)
 command.add_command(take_in)
 command.add_command(write_out)
+command.add_command(forget)
 
 
 @command.command("list")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias, cast
 
 from everloop.data.catalogue.questions import Catalogue
+from everloop.data.forgotten import Forgotten
 from everloop.data.schemas import Tables
 from everloop.data.tables import text
 from everloop.ids import AnnotationId, SampleId
@@ -37,12 +38,18 @@ def annotation_id(sample: SampleId, label: str, by: str, origin: str) -> Annotat
 class Annotations:
     """Append-only; the current label of a sample is derived from its history."""
 
-    def __init__(self, tables: Tables, catalogue: Catalogue) -> None:
+    def __init__(self, tables: Tables, catalogue: Catalogue, forgotten: Forgotten) -> None:
+        self._forgotten = forgotten
         self._table = tables.annotations
         self._catalogue = catalogue
 
     def append(self, annotations: Sequence[Annotation]) -> int:
-        """Add those that are not there yet and return how many that were."""
+        """Add those that are not there yet and return how many that were.
+
+        What is said of forgotten samples is passed over.
+        """
+        gone = self._forgotten.ids()
+        annotations = [a for a in annotations if a.sample not in gone]
         unsaid = self._catalogue.unsaid([(a.id, a.sample) for a in annotations])
         new = list({a.id: a for a in annotations if a.id in unsaid}.values())
         if not new:

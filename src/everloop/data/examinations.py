@@ -40,6 +40,7 @@ class Examinations:
         self._table = LanceTable(place / "examined.lance", self._schema)
         self._rows: dict[str, int] = {}
         self._read_to = 0
+        self._moves = 0
 
     def append(self, examined: Mapping[SampleId, Examined]) -> None:
         """Add what is known of samples; what is there is not asked, which would cost the whole."""
@@ -57,6 +58,10 @@ class Examinations:
 
     def rows(self) -> Mapping[str, int]:
         """The row of each sample; only rows that came since the last call are read."""
+        moves = self._table.moves()
+        if moves != self._moves:
+            # Rows were taken out: what is known of places is void.
+            self._rows, self._read_to, self._moves = {}, 0, moves
         total = self._table.count()
         if total > self._read_to:
             read = self._table.window(["id", "by"], "id IS NOT NULL", self._read_to, total)

@@ -49,6 +49,7 @@ class FeedbackTable:
         )
         self._seen: dict[str, Feedback] = {}
         self._seen_rows = 0
+        self._moves = 0
         self.settled: set[str] = set()
         """Statements that this process knows to be annotations."""
 
@@ -87,6 +88,10 @@ class FeedbackTable:
 
     def history(self) -> Mapping[str, Feedback]:
         """Every statement by its id, in the order they came in; only new rows are read again."""
+        moves = self._table.moves()
+        if moves != self._moves:
+            # Rows were taken out: all are read again.
+            self._seen, self._seen_rows, self._moves = {}, 0, moves
         total = self._table.count()
         if total > self._seen_rows:
             columns = ["id", "prediction", "at", "kind", "value", "by"]

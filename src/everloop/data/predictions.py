@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from everloop.data.forgotten import Forgotten
 from everloop.data.location import Place
 from everloop.data.tables import LanceTable, text
 from everloop.ids import BundleId, PredictionId, SampleId
@@ -39,9 +40,10 @@ class Window:
 class Predictions:
     """Every captured request, one row each; a segment is added once."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, forgotten: Forgotten) -> None:
         import pyarrow as pa
 
+        self._forgotten = forgotten
         self._table = LanceTable(
             place / "predictions.lance",
             pa.schema(
@@ -57,9 +59,14 @@ class Predictions:
         )
 
     def append(self, records: Sequence[Captured], segment: str) -> int:
-        """Add a segment's records in one commit; 0 when the segment is there already."""
+        """Add a segment's records in one commit; 0 when the segment is there already.
+
+        Answers about forgotten samples are passed over.
+        """
         import pyarrow as pa
 
+        gone = self._forgotten.ids()
+        records = [record for record in records if record.sample not in gone]
         if not records or self._table.count(f"segment = {text(segment)}"):
             return 0
         columns: dict[str, Any] = {

@@ -89,6 +89,7 @@ class Quarantine:
         self._standing: dict[QuarantineId, Quarantined] | None = None
         self._settled: set[QuarantineId] = set()
         self._read_to = 0
+        self._moves = 0
         self._old = open_blobs(place / "quarantine")
 
     def record(
@@ -154,6 +155,11 @@ class Quarantine:
 
     def standing(self) -> Sequence[Quarantined]:
         """What is set aside now, oldest first; only new events are read."""
+        moves = self._events.moves()
+        if moves != self._moves:
+            # Rows were taken out: everything is read again.
+            self._standing, self._read_to, self._moves = None, 0, moves
+            self._settled.clear()
         if self._standing is None:
             self._standing = {each.id: each for each in self._written_before()}
         total = self._events.count()

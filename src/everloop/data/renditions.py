@@ -78,6 +78,7 @@ class Renditions:
         self._stored_at = 0
         self._known: dict[tuple[str, str], RenditionFacts] = {}
         self._known_at = 0
+        self._moves = (0, 0)
 
     def add(self, renditions: Iterable[NewRendition], now: datetime) -> None:
         """Keep what is new; a sample that has a rendition of the version keeps that one."""
@@ -150,6 +151,7 @@ class Renditions:
 
     def _positions(self) -> dict[str, int]:
         """Row of each picture's bytes; only rows that came since the last call are read."""
+        self._look_anew()
         total = self._bytes.count()
         if total > self._stored_at:
             rows = self._bytes.window(["id"], "id IS NOT NULL", self._stored_at, total)
@@ -158,7 +160,16 @@ class Renditions:
             self._stored_at = total
         return self._stored
 
+    def _look_anew(self) -> None:
+        """What is known of places is void once rows were taken out."""
+        moves = self._bytes.moves(), self._facts.moves()
+        if moves != self._moves:
+            self._moves = moves
+            self._stored, self._stored_at = {}, 0
+            self._known, self._known_at = {}, 0
+
     def _all(self) -> dict[tuple[str, str], RenditionFacts]:
+        self._look_anew()
         total = self._facts.count()
         if total > self._known_at:
             columns = ["sample", "version", "id", "format", "width", "height", "regions", "held",

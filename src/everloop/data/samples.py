@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from everloop.data.catalogue.questions import Catalogue, Placed
+from everloop.data.forgotten import Forgotten
 from everloop.data.schemas import Tables
 from everloop.data.splits import Side, SplitRule
 from everloop.data.tables import text
@@ -52,7 +53,8 @@ class Samples:
     no fact names; the next attempt finds them and adds the fact only.
     """
 
-    def __init__(self, tables: Tables, catalogue: Catalogue) -> None:
+    def __init__(self, tables: Tables, catalogue: Catalogue, forgotten: Forgotten) -> None:
+        self._forgotten = forgotten
         self._bytes = tables.bytes
         self._facts = tables.facts
         self._catalogue = catalogue
@@ -61,6 +63,7 @@ class Samples:
         self, samples: Iterable[NewSample], now: datetime, *, split: SplitRule
     ) -> tuple[SampleId, ...]:
         """Store what is new and return its ids; what is known already stays as it is.
+        What was forgotten is passed over.
 
         Reads `samples` once, in batches of bounded size. The side of a new sample is fixed here
         for good, by `split`.
@@ -69,7 +72,8 @@ class Samples:
         for batch in _batches(samples):
             brought = {sample_id(sample.data): sample for sample in batch}
             known = self._catalogue.placed(list(brought))
-            new = {name: sample for name, sample in brought.items() if name not in known}
+            passed = known.keys() | self._forgotten.ids()
+            new = {name: sample for name, sample in brought.items() if name not in passed}
             if new:
                 self._add_bytes(new)
                 self._add_facts(new, now, split)

@@ -27,6 +27,10 @@ _GONE = "gone"
 _ROWS_OF_A_BATCH = 65_536
 _ID_LENGTH = 64
 _FOLDER = "segments"
+REDACTED = ".redacted"
+"""What is left of a file once samples are forgotten lies beside it for a moment, under this."""
+FORGOTTEN = b"everloop.forgotten"
+"""In a file's metadata: how many rows were taken out of it since it was written."""
 
 
 class Row(NamedTuple):
@@ -55,6 +59,11 @@ class Segment:
     def rows(self) -> int:
         """How many samples it speaks of."""
         return int(self.table.num_rows)
+
+    @property
+    def forgotten(self) -> int:
+        """How many of its samples were forgotten since it was written."""
+        return int((self.table.schema.metadata or {}).get(FORGOTTEN, 0))
 
     @cached_property
     def keys(self) -> "Sequence[NDArray[np.bytes_]]":
@@ -141,7 +150,7 @@ def _with_gone(table: "pa.Table") -> "pa.Table":
 
 
 class Segments:
-    """The segment files of a store, named by the SHA-256 of their content."""
+    """The segment files of a store, named by the SHA-256 of the content they were written with."""
 
     def __init__(self, blobs: BlobStore, cache: Path | None) -> None:
         self._blobs = blobs
@@ -160,7 +169,8 @@ class Segments:
         cached = None if self._cache is None else self._cache / key
         if cached is not None and cached.is_file():
             return pa.memory_map(str(cached)).read_buffer()
-        data = self._blobs.view(key)
+        # While it is redacted there is one of the two, or for a moment both.
+        data = self._blobs.view(key) or self._blobs.view(f"{key}{REDACTED}")
         if data is None:
             raise Unavailable(f"{key} of a snapshot is missing from the store")
         if cached is not None:

@@ -87,8 +87,14 @@ class Snapshot:
 
     @property
     def is_countable(self) -> bool:
-        """Whether the next one can go on from it; the first form cannot."""
-        return "fingerprint" in self.manifest
+        """Whether the next one can go on from it: not from the first form, nor from one whose
+        rows are not all there any more."""
+        return "fingerprint" in self.manifest and not self.forgotten
+
+    @property
+    def forgotten(self) -> int:
+        """How many rows were taken out of its files since it was taken."""
+        return sum(segment.forgotten for segment in self.segments)
 
 
 class Snapshots:

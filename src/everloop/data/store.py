@@ -11,6 +11,7 @@ from everloop.data.catalogue.questions import Catalogue
 from everloop.data.examinations import Examinations
 from everloop.data.exclusions import Exclusions
 from everloop.data.feedback import FeedbackTable
+from everloop.data.forgotten import Forgotten
 from everloop.data.location import Location, Place, located
 from everloop.data.predictions import Predictions
 from everloop.data.quarantine import Quarantine
@@ -42,6 +43,16 @@ class DataStore:
         self._place = place
         self._cache = cache or _cache_of(located(place))
 
+    @property
+    def place(self) -> Location:
+        """Where it lies."""
+        return located(self._place)
+
+    @cached_property
+    def forgotten(self) -> Forgotten:
+        """Which samples were forgotten, and are not taken in again."""
+        return Forgotten(self._place)
+
     @cached_property
     def _tables(self) -> Tables:
         return Tables.under(self._place)
@@ -54,17 +65,17 @@ class DataStore:
     @cached_property
     def samples(self) -> Samples:
         """Original bytes, and what is known of them."""
-        return Samples(self._tables, self.catalogue)
+        return Samples(self._tables, self.catalogue, self.forgotten)
 
     @cached_property
     def annotations(self) -> Annotations:
         """The history of labels."""
-        return Annotations(self._tables, self.catalogue)
+        return Annotations(self._tables, self.catalogue, self.forgotten)
 
     @cached_property
     def predictions(self) -> Predictions:
         """Captured answers."""
-        return Predictions(self._place)
+        return Predictions(self._place, self.forgotten)
 
     @cached_property
     def arrivals(self) -> Arrivals:
@@ -79,7 +90,12 @@ class DataStore:
     @cached_property
     def snapshots(self) -> Snapshots:
         """Immutable dataset versions."""
-        return Snapshots(self._place / "snapshots", self._cache / "snapshots")
+        return Snapshots(self._place / "snapshots", self.snapshots_cache)
+
+    @property
+    def snapshots_cache(self) -> Path:
+        """Where this machine keeps copies of the snapshots' files, when they lie elsewhere."""
+        return self._cache / "snapshots"
 
     @cached_property
     def exclusions(self) -> Exclusions:

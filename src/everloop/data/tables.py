@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 8
 _VERSIONS = "_versions"
+_MANIFEST = ".manifest"
 
 
 class LanceTable:
@@ -27,6 +28,9 @@ class LanceTable:
         self._place = located(place)
         self._schema = schema
         self._open: lance.LanceDataset | None = None
+        self._layout: list[tuple[str, int]] = []
+        self._layout_of = 0
+        self._moves = 0
 
     @cached_property
     def _address(self) -> tuple[str, dict[str, str] | None]:
@@ -65,7 +69,7 @@ class LanceTable:
                 self._open = self._open.checkout_version(self._open.latest_version)
         return self._open
 
-    def append(self, rows: "pa.Table | pa.RecordBatch | pa.RecordBatchReader") -> None:
+    def append(self, rows: "pa.Table | pa.RecordBatch") -> None:
         """Add rows in one commit. Raises `Unavailable` when others' commits keep coming first."""
         import lance
 
@@ -88,7 +92,7 @@ class LanceTable:
                 return
 
     def _is_there(self) -> bool:
-        return next(self._files.list(_VERSIONS), None) is not None
+        return is_dataset(self._files)
 
     def _create(self) -> None:
         """Make the dataset, empty: its first version is one create-only write, the first wins.
@@ -101,9 +105,8 @@ class LanceTable:
         with self._translated(), tempfile.TemporaryDirectory() as scratch:
             made = Path(scratch) / "made.lance"
             lance.write_dataset(self._schema.empty_table(), str(made), mode="create")
-            files = [path for path in made.rglob("*") if path.is_file()]
             # The manifest last: it is what makes a dataset of the other files.
-            for path in sorted(files, key=lambda path: path.parent.name == _VERSIONS):
+            for path in (*made.glob("_transactions/*"), *made.glob(f"{_VERSIONS}/*{_MANIFEST}")):
                 self._files.put(path.relative_to(made).as_posix(), path.read_bytes())
 
     def _widen(self) -> None:
@@ -120,6 +123,19 @@ class LanceTable:
         """Grows with each append; 0 before the first."""
         dataset = self.dataset()
         return 0 if dataset is None else int(dataset.version)
+
+    def moves(self) -> int:
+        """Grows when rows that were there went or moved: places kept from before are void then."""
+        dataset = self.dataset()
+        if dataset is not None and dataset.version != self._layout_of:
+            layout = [
+                (fragment.metadata.files[0].path, int(fragment.metadata.num_deletions or 0))
+                for fragment in dataset.get_fragments()
+            ]
+            if layout[: len(self._layout)] != self._layout:
+                self._moves += 1
+            self._layout, self._layout_of = layout, int(dataset.version)
+        return self._moves
 
     def rows(
         self, columns: list[str], where: str | None = None, *, ordered: bool = True
@@ -250,6 +266,11 @@ def _present(columns: list[str], dataset: "lance.LanceDataset") -> list[str]:
     return [name for name in columns if name in names]
 
 
+def is_dataset(files: BlobStore) -> bool:
+    """Whether these are the files of a dataset: it has a version."""
+    return any(blob.key.endswith(_MANIFEST) for blob in files.list(_VERSIONS))
+
+
 def text(value: str) -> str:
     """A string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
@@ -262,4 +283,6 @@ def _is_of_storage(error: Exception) -> bool:
 
 def _is_race(error: Exception) -> bool:
     told = str(error).lower()
-    return "conflict" in told or "already exists" in told
+    # The last: another process dropped the versions that this commit began from.
+    dropped = "not found" in told and f"{_VERSIONS}/" in told
+    return "conflict" in told or "already exists" in told or dropped

@@ -77,6 +77,8 @@ def take(
         seq = view.seq()
         noted = view.last_taken(key)
         base = None if noted is None else store.snapshots.get(noted.snapshot)
+        if base is not None and not base.is_countable:
+            base = None
         since = None if base is None or noted is None else noted.seq
         base = base or _newest(store.snapshots, rules)
         rows = _Rows(view, labels.fits, excluded)
@@ -90,8 +92,8 @@ def take(
 
 def _newest(snapshots: Snapshots, rules: Mapping[str, Json]) -> Snapshot | None:
     """Where another machine, or a catalogue that is gone, took the last one."""
-    found = [s for s in snapshots.list() if s.manifest["rules"] == rules and s.is_countable]
-    return found[-1] if found else None
+    newest_first = reversed(snapshots.list())
+    return next((s for s in newest_first if s.manifest["rules"] == rules and s.is_countable), None)
 
 
 @dataclass(frozen=True, slots=True)

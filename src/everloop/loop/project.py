@@ -13,8 +13,10 @@ from everloop.policy import Policy
 from everloop.privacy.rules import Rules
 from everloop.registry.port import Registry, TrackerPage
 from everloop.rollout.tally import Tallies
+from everloop.state.audit import Audit
 from everloop.state.clearances import Clearances
 from everloop.state.decisions import Decisions
+from everloop.state.erasing import Erasing
 from everloop.state.journal import Journal
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Fence, Leases
@@ -63,6 +65,8 @@ class Project:
     requests: Requests
     rules: Rules
     clearances: Clearances
+    audit: Audit
+    erasing: Erasing
     engine: Engine
     registry: Registry
     tracker: TrackerPage

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from everloop.errors import Refused, Unavailable
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; `tests/state/test_database.py` holds it to the folder of migrations."""
 _BUSY_SECONDS = 10.0
 
@@ -71,6 +71,11 @@ class Database:
         """A transaction that holds the write lock from its first moment; whole or not at all."""
         with self._begin("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the database file, as far as readers let it."""
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextmanager
     def _begin(self, how: str) -> Iterator[Connection]:

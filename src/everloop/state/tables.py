@@ -149,3 +149,14 @@ requests = Table(
     Column("answer", Text),
     Column("answered_at", Moment),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("by", String, nullable=False),
+    Column("what", String, nullable=False, index=True),
+    Column("told", JSON, nullable=False),
+    Column("seal", String, nullable=False),
+)
