@@ -78,7 +78,7 @@ def test_a_link_of_a_zip_is_refused(tmp_path: Path) -> None:
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(info, "/etc/passwd")
     with pytest.raises(Refused, match="a link or a device"):
-        open_tree(str(tmp_path / "a.zip"))
+        open_tree(tmp_path / "a.zip")
 
 
 def test_bombs_are_refused_by_ratio_bytes_and_members(tmp_path: Path) -> None:
@@ -131,14 +131,14 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     for name in ("a.zip", "a.tar", "a.tar.gz"):
         put(tmp_path / name, b"\x1f\x8bnothing of that kind" * 40)
         with pytest.raises(Refused, match=name):
-            open_tree(str(tmp_path / name))
+            open_tree(tmp_path / name)
     layouts.class_folders(tmp_path / "in")
     whole = layouts.tarred(tmp_path / "in", tmp_path / "b.tgz").read_bytes()
     put(tmp_path / "b.tgz", whole[:-40])
     with pytest.raises(Refused, match="cannot be unpacked"):
-        open_tree(str(tmp_path / "b.tgz"))
+        open_tree(tmp_path / "b.tgz")
     with pytest.raises(Refused, match="is not a folder"):
-        open_tree(str(tmp_path / "nowhere"))
+        open_tree(tmp_path / "nowhere")
 
 
 def test_whatever_a_file_is_called_it_is_stored_under_its_hash(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from tests.support.pictures import bar, flat, noise
 
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.ingest import IngestReport, IngestRules, ingest
+from everloop.data.listing import list_now
 from everloop.data.samples import NewSample
 from everloop.data.snapshot_diff import diff
-from everloop.data.source import listing
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import take
@@ -105,13 +105,13 @@ def test_what_is_bad_is_set_aside_with_its_reason_and_leaves_when_mended(
 
 def test_a_listing_changes_exactly_when_the_folder_does(tmp_path: Path) -> None:
     folder = _write(tmp_path / "in", 4)
-    first = listing(str(folder)).digest
-    assert listing(str(folder)).digest == first
+    first = list_now(folder).digest
+    assert list_now(folder).digest == first
     (folder / "upright" / "1.png").write_bytes(flat(3))
-    changed = listing(str(folder)).digest
+    changed = list_now(folder).digest
     assert changed != first
     (folder / "README.md").write_text("a note")
-    assert listing(str(folder)).digest == changed
+    assert list_now(folder).digest == changed
 
 
 def test_a_sample_never_changes_side(store: DataStore) -> None:

@@ -13,6 +13,7 @@ from tests.support.clock import at
 from tests.support.pictures import noise
 
 from everloop.data.ingest import IngestReport, IngestRules, ingest
+from everloop.data.location import Place
 from everloop.data.quarantine import Quarantined
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
@@ -199,9 +200,7 @@ def tarred(folder: Path, path: Path, mode: str = "w:gz") -> Path:
     return path
 
 
-def take_in(
-    store: DataStore, location: Path | str, task: Task = ANIMALS, **more: Any
-) -> IngestReport:
+def take_in(store: DataStore, location: Place, task: Task = ANIMALS, **more: Any) -> IngestReport:
     """Everything of a source into a store."""
     rules = IngestRules(
         task, ImageLimits(), SplitRule(0.3), more.pop("out_of_image", "refuse"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from everloop.adapters.mlflow_page import MlflowPage
 from everloop.adapters.mlflow_registry import MlflowRegistry
 from everloop.app.declaration import read_declaration
-from everloop.app.storage import open_data
+from everloop.app.storage import open_data, storage_options
 from everloop.compute.local import LocalEngine
 from everloop.data.owner import keep_to_owner
 from everloop.errors import Refused
@@ -81,4 +81,5 @@ def assemble(path: Path) -> Project:
             log=layout.logs / "tracker.log",
             port=policy.tracking.port,
         ),
+        storage_options=storage_options(policy.storage),
     )

@@ -33,12 +33,13 @@ def data_location(layout: Layout, storage: StoragePolicy) -> Location:
         return Location(str((layout.project / storage.root).resolve()))
     if location.scheme == "file":
         raise Refused(f"[storage] root: name a local folder by its path; got {storage.root!r}")
-    location = Location(storage.root, {**storage.options, **_options(storage)})
+    location = Location(storage.root, storage_options(storage))
     storage_of(location)
     return location
 
 
-def _options(storage: StoragePolicy) -> dict[str, str]:
+def storage_options(storage: StoragePolicy) -> dict[str, str]:
+    """What reaches object stores: the policy's settings, and the credentials of the environment."""
     given = {name: os.environ.get(variable) for name, variable in _FROM_ENVIRONMENT.items()}
     told = {
         "endpoint": storage.endpoint,
@@ -46,4 +47,4 @@ def _options(storage: StoragePolicy) -> dict[str, str]:
         "timeout_s": f"{storage.timeout.total_seconds():g}",
         "patience_s": f"{storage.patience.total_seconds():g}",
     }
-    return {**told, **{name: value for name, value in given.items() if value}}
+    return {**storage.options, **told, **{name: value for name, value in given.items() if value}}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
@@ -55,14 +55,24 @@ def working(what: str) -> Iterator[None]:
         yield
 
 
+class Count(Protocol):
+    """Told how many are done, and of how many once that is known."""
+
+    def __call__(self, done: int, of: int | None = None, /) -> None: ...
+
+
+def _nothing(_done: int, _of: int | None = None, /) -> None:
+    """Nobody looks."""
+
+
 @contextmanager
-def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def counting(what: str, total: int | None) -> Iterator[Count]:
     """Show on a terminal how far something is, its rate and the time left; nothing elsewhere.
 
-    What is yielded is told how many are done. `total` may be unknown at first.
+    What is yielded is to be told.
     """
     if not sys.stderr.isatty():
-        yield lambda _done: None
+        yield _nothing
         return
     from rich.console import Console
     from rich.progress import (
@@ -87,7 +97,11 @@ def counting(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)
+
+        def count(done: int, of: int | None = None, /) -> None:
+            progress.update(task, completed=done, total=of or total)
+
+        yield count
 
 
 def emit(value: Json) -> None:

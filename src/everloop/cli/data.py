@@ -10,6 +10,7 @@ from everloop.cli.data_export import write_out
 from everloop.cli.data_forget import forget
 from everloop.cli.data_import import take_in
 from everloop.cli.data_quarantine import quarantine
+from everloop.cli.data_watch import watch
 from everloop.cli.program import Program
 from everloop.ids import Json
 
@@ -25,6 +26,7 @@ command.add_command(quarantine)
 command.add_command(take_in)
 command.add_command(write_out)
 command.add_command(forget)
+command.add_command(watch)
 
 
 @command.command("list")

@@ -1,10 +1,11 @@
 """`everloop data import`: take a source in, whatever tool laid it out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, show, working
+from everloop.cli.common import by_option, common_options, counting, emit, show
 from everloop.cli.program import Program
 from everloop.errors import Refused
 
@@ -38,19 +39,18 @@ def take_in(
     pictures are told apart by themselves. What is in already is passed over; what is bad is set
     aside with a reason.
     """
-    from everloop.data.source import listing
-    from everloop.data.sources.opened import is_bucket
+    from everloop.data.listing import list_now
+    from everloop.data.sources.opened import is_uri
     from everloop.loop import kinds
     from everloop.loop.single import run_action
 
     project = program.open_project(path)
-    location = source if is_bucket(source) else str(Path(source))
-    name = source if is_bucket(source) else project.layout.source_name(Path(source))
-    action = kinds.ingest(
-        name, listing(location).digest, format_name=format_name, columns=_columns(columns)
-    )
-    with working("taking it in"):
-        outcome = run_action(project, action, by=by, clock=program.clock)
+    name = source if is_uri(source) else project.layout.source_name(Path(source))
+    now = list_now(project.place(name))
+    action = kinds.ingest(name, now.digest, format_name=format_name, columns=_columns(columns))
+    with counting("taking it in", None) as count:
+        watched = replace(project, progress=lambda seen: count(seen.done, seen.total))
+        outcome = run_action(watched, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(outcome.error)
     emit(outcome.result) if as_json else show(outcome.result)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TypeAlias
 
 from everloop.data.annotations import Annotation, annotation_id
@@ -23,6 +22,7 @@ from everloop.data.examined import Bad, DecodingLimits, Examined, Reason
 from everloop.data.fit import OutOfImage, fit
 from everloop.data.formats.format import wanted_by
 from everloop.data.incoming import Incoming
+from everloop.data.location import Place, located
 from everloop.data.quarantine import shown
 from everloop.data.samples import NewSample
 from everloop.data.source import OpenSource, open_source
@@ -106,7 +106,7 @@ def keep_going(_progress: Progress) -> bool:
 
 def ingest(
     store: DataStore,
-    location: str | Path,
+    place: Place,
     *,
     source: str,
     rules: IngestRules,
@@ -114,14 +114,14 @@ def ingest(
     format_name: str | None = None,
     watch: Watch = keep_going,
 ) -> IngestReport:
-    """Take in what is new at a location: a folder, a file, an archive or an `s3://` prefix.
+    """Take in what is new at a place: a folder, a file, an archive or an `s3://` prefix.
 
     `source` is what it is called in labels. Raises `Refused` when there is no such source, or
     nobody can tell its format.
     """
     wanted = wanted_by(rules.task, rules.columns)
-    with open_source(str(location), wanted, format_name) as opened:
-        aside = Aside(store.quarantine, source, str(location), now)
+    with open_source(place, wanted, format_name) as opened:
+        aside = Aside(store.quarantine, source, located(place).uri, now)
         intake = _Intake(store, source, opened, rules, now, aside)
         with closing(_generator(opened.format.read(opened.tree, wanted))) as incoming:
             finished = intake.run(incoming, watch)

@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 
 from everloop.action import Entry
-from everloop.data.source import listing
-from everloop.data.sources.opened import is_bucket
 from everloop.errors import EverloopError
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
@@ -64,10 +61,9 @@ def observe(project: Project, now: datetime) -> World:
 def _sources(project: Project) -> tuple[Source, ...]:
     found = []
     for path in project.policy.data.sources:
-        location = project.location(path)
-        if is_bucket(location) or Path(location).exists():
-            now = listing(location)
-            found.append(Source(path, now.digest, now.files))
+        listing = project.listings.look(project.place(path))
+        if listing is not None:
+            found.append(Source(path, listing.digest, listing.files))
     return tuple(found)
 
 

@@ -1,11 +1,14 @@
 """One product's open stores and ports, put together by the application."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from everloop.compute.engine import Engine
-from everloop.data.ingest import IngestRules
-from everloop.data.sources.opened import is_bucket
+from everloop.data.ingest import IngestRules, Progress
+from everloop.data.listing import Listings
+from everloop.data.location import Location
+from everloop.data.sources.opened import is_uri
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.layout import Layout
@@ -48,6 +51,10 @@ class Commands:
     """Runs the prediction service; its options are appended."""
 
 
+def _nobody(_progress: Progress) -> None:
+    """Nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """Everything the loop reads from and acts on."""
@@ -72,6 +79,12 @@ class Project:
     tracker: TrackerPage
     tallies: Tallies = field(default_factory=Tallies)
     """The figures of rollouts, kept up to date from the captured answers."""
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What reaches object stores. It may hold credentials, so it is never printed."""
+    listings: Listings = field(default_factory=Listings)
+    """What was seen in the sources, so that the next look is cheap."""
+    progress: Callable[[Progress], None] = _nobody
+    """Told how far an import is, by whoever takes it in."""
 
     @property
     def limits(self) -> ImageLimits:
@@ -79,9 +92,11 @@ class Project:
         data = self.policy.data
         return ImageLimits(max_bytes=data.max_bytes, max_pixels=data.max_pixels)
 
-    def location(self, source: str) -> str:
-        """Where a source is: a URI as it is, a path seen from the project's folder."""
-        return source if is_bucket(source) else str(self.layout.project / source)
+    def place(self, source: str) -> Location:
+        """Where a source is: a URI with what reaches it, a path seen from the project."""
+        if is_uri(source):
+            return Location(source, self.storage_options)
+        return Location(str(self.layout.project / source))
 
     @property
     def ingest_rules(self) -> IngestRules:
