@@ -41,10 +41,13 @@ class Voc:
         """Every picture with what is stated of it; then the pictures that no file speaks of."""
         index = Index(tree)
         try:
-            splits = _Splits(tree, index)
+            splits, read = _Splits(tree, index), 0
             for entry in index.all():
                 if entry.path.lower().endswith(".xml"):
+                    read += 1
                     yield _picture(tree, index, splits, entry, wanted)
+            if not read:
+                raise Refused("it holds no annotation in XML")
             yield from unlabelled(tree, index.unused())
         finally:
             index.close()
