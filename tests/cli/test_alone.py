@@ -7,9 +7,9 @@ import pytest
 from tests.support.pictures import bar
 from tests.support.projects import everloop, product_with, told, write_project
 
-COMMANDS = ["up", "down", "status", "why", "data", "train", "evaluate", "verify", "models",
-            "deploy", "rollback", "label", "privacy", "predict", "serve", "trace",
-            "init"]  # fmt: skip
+COMMANDS = ["up", "down", "status", "why", "data", "snapshots", "lineage", "train",
+            "evaluate", "verify", "models", "deploy", "rollback", "label",
+            "privacy", "predict", "serve", "trace", "init"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

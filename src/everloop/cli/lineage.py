@@ -1,7 +1,12 @@
-"""From a bundle to the snapshot it learnt from."""
+"""`everloop lineage`: which models saw a sample, and which samples a model saw."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
+from everloop.cli.common import common_options, emit, find_bundle, show, table
+from everloop.cli.program import Program
 from everloop.ids import BundleId, SnapshotId
 
 if TYPE_CHECKING:
@@ -16,3 +21,63 @@ def snapshot_of(project: "Project", bundle: BundleId, named: str | None) -> Snap
         return project.data.snapshots.find(named).id
     manifest = open_bundle(project.layout.bundles / bundle, bundle).manifest
     return SnapshotId(str(manifest.lineage["snapshot"]))
+
+
+@click.group("lineage")
+def command() -> None:
+    """From a sample to the models that saw it, and from a model to the samples it saw."""
+
+
+@command.command("sample")
+@click.argument("sample")
+@common_options
+@click.pass_obj
+def of_sample(program: Program, sample: str, path: Path, *, as_json: bool) -> None:
+    """Tell what was said of SAMPLE, which snapshots pin it and which models saw it."""
+    from everloop.ids import SampleId
+    from everloop.loop.lineage import lineage_of_sample
+
+    told = lineage_of_sample(program.open_project(path), SampleId(sample))
+    if as_json:
+        emit(told.as_json())
+        return
+    show({"sample": told.sample, "side": told.side, "origin": told.origin})
+    if told.labels:
+        table(
+            ("label", "by", "at"),
+            [(a.label, a.by, a.at.isoformat()[:19]) for a in told.labels],
+        )
+    if told.snapshots:
+        table(
+            ("snapshot", "side", "label", "models"),
+            [
+                (seen.snapshot[:8], seen.side, seen.label, " ".join(b[:8] for b in seen.models))
+                for seen in told.snapshots
+            ],
+        )
+
+
+@command.command("model")
+@click.argument("bundle")
+@click.option("--side", type=click.Choice(["train", "holdout"]), default="train", show_default=True)
+@common_options
+@click.pass_obj
+def of_model(program: Program, bundle: str, side: str, path: Path, *, as_json: bool) -> None:
+    """Tell which samples BUNDLE learnt from (`train`) or was kept away from (`holdout`)."""
+    from everloop.loop.lineage import samples_of_model
+
+    project = program.open_project(path)
+    found = find_bundle(project, bundle)
+    told = samples_of_model(project, found, side)
+    if as_json:
+        emit(
+            {
+                "bundle": found,
+                "snapshot": told.snapshot,
+                "side": side,
+                "samples": [list(row) for row in told.samples],
+            }
+        )
+        return
+    show({"bundle": found, "snapshot": told.snapshot, side: len(told.samples)})
+    click.echo("--json lists them: sample, label, annotation, by")

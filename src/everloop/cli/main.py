@@ -17,6 +17,8 @@ _COMMANDS = {
     "status": "The loop at a glance.",
     "why": "What each arm of the loop did last or is waiting for.",
     "data": "Import data; list, show and compare snapshots.",
+    "snapshots": "List, show, compare and tag versions of the data set.",
+    "lineage": "Which models saw a sample, and which samples a model saw.",
     "train": "Take a snapshot and learn a model from it.",
     "evaluate": "Measure a bundle on the hold-out.",
     "verify": "Replay the hold-out through a bundle's live service.",
