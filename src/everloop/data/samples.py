@@ -15,7 +15,9 @@ from everloop.ids import SampleId
 from everloop_runtime.ids import canonical_json, sample_id
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _BATCH_BYTES = 64_000_000
 _BATCH_ROWS = 20_000
@@ -128,16 +130,21 @@ class Samples:
             return self._read(ids)
 
     def _read(self, ids: Sequence[SampleId]) -> list[bytes]:
+        places = self.rows_of(ids)
+        return self.read_rows([places[name] for name in ids])
+
+    def rows_of(self, ids: Sequence[SampleId]) -> Mapping[SampleId, int]:
+        """The row of each sample's bytes, for `read_rows`; `Refused` for unknown ones."""
         places = self._catalogue.rows_of_bytes(ids)
         missing = [name for name in ids if name not in places]
         if missing:
             raise Refused(f"{len(missing)} samples are not in the store, {missing[0]} among them")
-        found: list[bytes] = (
-            self._bytes.take_rows([places[name] for name in ids], ["data"])
-            .column("data")
-            .to_pylist()
-        )
-        if len(found) != len(ids):
+        return places
+
+    def read_rows(self, rows: "Sequence[int] | NDArray[np.int64]") -> list[bytes]:
+        """Original bytes by row; `Conflict` when rows were moved or removed since `rows_of`."""
+        found: list[bytes] = self._bytes.take_rows(rows, ["data"]).column("data").to_pylist()
+        if len(found) != len(rows):
             raise Conflict("samples were removed from the store meanwhile; look again")
         return found
 

@@ -14,11 +14,15 @@ from everloop.errors import Conflict, Unavailable
 
 if TYPE_CHECKING:
     import lance
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 _ATTEMPTS = 8
 _VERSIONS = "_versions"
 _MANIFEST = ".manifest"
+_ADDRESS_BITS = 32
+"""A row id is its fragment's number and, in this many bits, its place there."""
 
 
 class LanceTable:
@@ -31,6 +35,7 @@ class LanceTable:
         self._layout: list[tuple[str, int]] = []
         self._layout_of = 0
         self._moves = 0
+        self._numbered: tuple[int, frozenset[int]] | None = None
 
     @cached_property
     def _address(self) -> tuple[str, dict[str, str] | None]:
@@ -204,7 +209,9 @@ class LanceTable:
             for batch in scanner.to_batches():
                 yield self._completed(pa.Table.from_batches([batch]), [*columns, "_rowid"])
 
-    def take_rows(self, row_ids: "Sequence[int] | pa.Array", columns: list[str]) -> "pa.Table":
+    def take_rows(
+        self, row_ids: "Sequence[int] | NDArray[np.int64]", columns: list[str]
+    ) -> "pa.Table":
         """Rows by `_rowid`, in the order asked for, fewer where rows are gone.
 
         Raises `Conflict` when the table was rewritten since the ids were read.
@@ -212,13 +219,21 @@ class LanceTable:
         dataset = self.dataset()
         if dataset is None or not len(row_ids):
             return self._empty(columns)
-        try:
-            rows = dataset._take_rows(row_ids, columns=_present(columns, dataset))
-        except OSError as error:
-            if "non-existent fragment" in str(error):
-                raise Conflict(f"{self._place.name} was rewritten meanwhile; look again") from error
-            raise self._explained(error) from error
+        # Lance panics on an address of a fragment that is not there.
+        present = self._fragment_numbers(dataset)
+        if not {int(row) >> _ADDRESS_BITS for row in row_ids} <= present:
+            raise Conflict(f"{self._place.name} was rewritten meanwhile; look again")
+        with self._translated():
+            rows = dataset._take_rows(
+                [int(row) for row in row_ids], columns=_present(columns, dataset)
+            )
         return self._completed(rows, columns)
+
+    def _fragment_numbers(self, dataset: "lance.LanceDataset") -> frozenset[int]:
+        if self._numbered is None or self._numbered[0] != dataset.version:
+            numbers = frozenset(int(f.fragment_id) for f in dataset.get_fragments())
+            self._numbered = (int(dataset.version), numbers)
+        return self._numbered[1]
 
     def count(self, where: str | None = None) -> int:
         """How many rows fit."""
