@@ -68,6 +68,24 @@ def _next(out: object) -> dict[str, object]:
     return found
 
 
+def test_the_page_on_data_is_followed_as_written(project: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    lines = page.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert len(lines) == 5
+    snapshot = ""
+    for line in lines:
+        words = line.replace("SNAPSHOT", snapshot).split()
+        assert words.pop(0) == "everloop"
+        done = subprocess.run(
+            [*EVERLOOP, *words, "--json"], cwd=project, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if words[:2] == ["snapshots", "take"]:
+            snapshot = json.loads(done.stdout)["snapshot"]
+    exported = json.loads((project / "boxes-as-coco/annotations/instances_train.json").read_text())
+    assert {"images", "annotations", "categories"} <= exported.keys()
+
+
 def test_wrong_words_are_told(project: Path, tmp_path: Path) -> None:
     layouts.coco(tmp_path / "in")
     assert everloop(project, "data", "import", tmp_path / "in", "--column", "label").code == 2

@@ -9,7 +9,7 @@ from tests.support.simulation import FAILING, HEALTHY, Simulation
 from everloop.ids import BundleId
 from everloop.loop.decide import ARMS, decide
 from everloop.loop.decision import Decision
-from everloop.loop.world import Service
+from everloop.loop.world import Labels, Service
 from everloop.policy import Policy
 
 FAST: dict[str, dict[str, object]] = {
@@ -82,6 +82,18 @@ def test_a_changed_source_is_taken_in_once() -> None:
         simulation.source(listing)
         simulation.turn()
     assert [a.inputs["listing"] for a in simulation.done] == ["one", "two"]
+
+
+def test_what_cannot_be_learnt_yet_is_taken_in_and_the_loop_says_so() -> None:
+    simulation = Simulation(_policy())
+    simulation.world = replace(
+        simulation.world, labels=Labels("1", 900, 100), unlearnable="boxes cannot be learnt yet"
+    )
+    simulation.source("one")
+    decisions = {decision.arm: decision for decision in simulation.turn()}
+    assert decisions["learn"].action is None
+    assert decisions["learn"].reason == "boxes cannot be learnt yet"
+    assert [action.kind for action in simulation.done] == ["ingest"]
 
 
 @pytest.mark.parametrize("kind", ["gate", "verify"])

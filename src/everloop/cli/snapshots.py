@@ -1,11 +1,12 @@
-"""`everloop snapshots`: list, show, compare and tag dataset versions."""
+"""`everloop snapshots`: take, list, show, compare and tag dataset versions."""
 
 from pathlib import Path
 
 import click
 
-from everloop.cli.common import common_options, emit, show, table
+from everloop.cli.common import by_option, common_options, emit, show, table
 from everloop.cli.program import Program
+from everloop.errors import Refused
 from everloop.ids import Json
 
 _TOLD = 20
@@ -13,7 +14,7 @@ _TOLD = 20
 
 @click.group("snapshots")
 def command() -> None:
-    """List, show, compare and tag snapshots: the versions of the data set."""
+    """Take, list, show, compare and tag snapshots: the versions of the data set."""
 
 
 @command.command("list")
@@ -43,6 +44,23 @@ def list_snapshots(program: Program, path: Path, *, as_json: bool) -> None:
             for s in found
         ],
     )  # fmt: skip
+
+
+@command.command("take")
+@common_options
+@by_option
+@click.pass_obj
+def take_snapshot(program: Program, path: Path, by: str, *, as_json: bool) -> None:
+    """Pin the data set as it is labelled now, without learning from it."""
+    from everloop.loop import kinds
+    from everloop.loop.single import run_action
+
+    project = program.open_project(path)
+    action = kinds.snapshot(project.data.labelled_counts().version)
+    outcome = run_action(project, action, by=by, clock=program.clock)
+    if outcome.error:
+        raise Refused(outcome.error)
+    emit(outcome.result) if as_json else show(outcome.result)
 
 
 @command.command("show")
