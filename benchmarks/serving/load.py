@@ -1,0 +1,152 @@
+"""Load by wrk, and what a server costs under it."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import Ask
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one server did."""
+
+    name: str
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+    """Processor time of the server a request."""
+    memory_mb: float
+    """Of all its processes; shared pages count once."""
+    failed: int
+    ready_s: float = 0.0
+
+
+@contextmanager
+def running(
+    command: Sequence[str], ask: Ask, port: int, cwd: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[int, float]]:
+    """A server's process and the seconds until it answered rightly; ended on leaving."""
+    began = time.monotonic()
+    log = (cwd if os.access(cwd, os.W_OK) else Path("/tmp")) / f"server-{port}.log"  # noqa: S108
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, cwd=cwd, env=dict(environment), stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        while not _answers(port, ask):
+            if process.poll() is not None or time.monotonic() - began > 180:
+                raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.02)
+        yield process.pid, time.monotonic() - began
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.unlink(missing_ok=True)
+
+
+def _answers(port: int, ask: Ask) -> bool:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{ask.path}", ask.body, {"Content-Type": ask.kind}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def measure(
+    name: str, pid: int, ask: Ask, port: int, seconds: int, connections: int, work: Path
+) -> Result:
+    """Load a running server."""
+    script, body = work / "ask.lua", work / "body"
+    body.write_bytes(ask.body)
+    script.write_text(
+        f'local f = io.open("{body}", "rb")\nwrk.body = f:read("*all")\nf:close()\n'
+        f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "{ask.kind}"\n'
+    )
+    family = _family(pid)
+    before = _cpu(family)
+    done = subprocess.run(
+        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "--timeout", "30",
+         "-s", str(script), f"http://127.0.0.1:{port}{ask.path}"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    family = _family(pid)
+    spent, out = _cpu(family) - before, done.stdout
+    asked = int(_found(r"(\d+) requests in", out))
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    return Result(
+        name,
+        float(_found(r"Requests/sec:\s+(\S+)", out)),
+        _ms(out, "50%"),
+        _ms(out, "99%"),
+        1e6 * spent / max(1, asked),
+        _memory(family),
+        int(bad[1]) if bad else 0,
+    )
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text)
+    assert found is not None, text
+    return found[1]
+
+
+def _ms(out: str, share: str) -> float:
+    number, unit = re.search(rf"{share}\s+([\d.]+)(us|ms|s|m)\b", out).groups()  # type: ignore[union-attr]
+    return float(number) * _UNITS[unit]
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that come from it; those that left it are found by its session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def _cpu(pids: Sequence[int]) -> float:
+    ticks = 0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / _TICKS
+
+
+def _memory(pids: Sequence[int]) -> float:
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        found = re.search(r"Pss:\s+(\d+)", rollup)
+        total += int(found[1]) if found else 0
+    return total / 1024
