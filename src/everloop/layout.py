@@ -55,6 +55,11 @@ class Layout:
         return self.root / "routes.json"
 
     @property
+    def api_keys(self) -> Path:
+        """Whose requests the service answers, as hashes; without the file, everybody's."""
+        return self.root / "api_keys.json"
+
+    @property
     def database(self) -> Path:
         return self.root / "state.db"
 

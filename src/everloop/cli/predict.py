@@ -16,10 +16,14 @@ from everloop.ids import Json
 if TYPE_CHECKING:
     from everloop.batch.work import Runner
     from everloop.data.store import DataStore
+    from everloop_runtime.client import Prediction
+
+_AT_ONCE = 32
+"""Pictures of one request."""
 
 
 @click.command("predict")
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--batch", "source", help="A folder, a list of files, `store` or `snapshot:ID`.")
 @click.option("--out", type=click.Path(path_type=Path), help="FILE.parquet or FOLDER.lance.")
 @click.option("--bundle", "named", default="champion", help="For --batch; the champion by default.")
@@ -37,7 +41,7 @@ def command(
     *,
     as_json: bool,
 ) -> None:
-    """Ask the live service about each of IMAGES.
+    """Ask the live service about each of IMAGES; a folder stands for all files in it.
 
     With --batch SOURCE --out FILE, answer every picture of SOURCE by a bundle itself, on all cores;
     killed and started again, it goes on where it was.
@@ -53,32 +57,54 @@ def command(
 def _ask(program: Program, images: tuple[Path, ...], path: Path, *, as_json: bool) -> None:
     from everloop.rollout.service import live_service
 
-    missing = [str(image) for image in images if not image.is_file()]
+    missing = [str(image) for image in images if not image.exists()]
     if missing:
         raise Refused(f"no such file: {', '.join(missing)}")
+    files = [file for image in images for file in _files(image)]
     address = live_service(program.open_project(path).layout)
     if address is None:
         raise Unavailable("no service runs for this project; everloop up starts it")
-    client = address.client(timeout=30.0)
-    answers = [(image, client.predict(image.read_bytes())) for image in images]
-    if as_json:
-        emit(
-            [
-                {
-                    "image": str(image),
-                    "prediction_id": answer.prediction_id,
-                    "label": answer.label,
-                    "confidence": answer.confidence,
-                    "bundle": answer.bundle,
-                    "role": answer.role,
-                }
-                for image, answer in answers
-            ]
-        )
+    answers: list[Prediction | Refused] = []
+    with address.client(timeout=30.0) as client, _bar() as progress:
+        for at in range(0, len(files), _AT_ONCE):
+            some = [file.read_bytes() for file in files[at : at + _AT_ONCE]]
+            answers += client.predict_many(some, batch=_AT_ONCE)
+            progress(len(answers), len(files))
+    _tell(files, answers, as_json=as_json)
+    refused = sum(isinstance(answer, Refused) for answer in answers)
+    if refused:
+        raise Refused(f"{refused} of {len(files)} pictures were not answered; the table tells why")
+
+
+def _files(image: Path) -> list[Path]:
+    return sorted(p for p in image.rglob("*") if p.is_file()) if image.is_dir() else [image]
+
+
+def _tell(files: "list[Path]", answers: "list[Prediction | Refused]", *, as_json: bool) -> None:
+    both = list(zip(files, answers, strict=True))
+    if not as_json:
+        rows = [
+            (str(file), "-", "-", str(answer))
+            if isinstance(answer, Refused)
+            else (str(file), answer.label, f"{answer.confidence:.3f}", answer.prediction_id)
+            for file, answer in both
+        ]
+        table(("image", "answer", "confidence", "prediction"), rows)
         return
-    table(
-        ("image", "answer", "confidence", "prediction"),
-        [(str(i), a.label, f"{a.confidence:.3f}", a.prediction_id) for i, a in answers],
+    emit(
+        [
+            {"image": str(file), "error": str(answer)}
+            if isinstance(answer, Refused)
+            else {
+                "image": str(file),
+                "prediction_id": answer.prediction_id,
+                "label": answer.label,
+                "confidence": answer.confidence,
+                "bundle": answer.bundle,
+                "role": answer.role,
+            }
+            for file, answer in both
+        ]
     )
 
 

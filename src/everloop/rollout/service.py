@@ -33,12 +33,14 @@ class Address:
     pid: int
     instance: str
     """Made anew at each start, so that a reused port or pid is not mistaken for it."""
+    key: str | None = None
+    """The control plane's own API key, where the service asks for one."""
 
     def client(self, timeout: float = 5.0) -> "Client":
         """A client of this service, without retries."""
         from everloop_runtime.client import Client
 
-        return Client(self.url, timeout=timeout)
+        return Client(self.url, timeout=timeout, api_key=self.key)
 
 
 def trust_options(policy: BundlePolicy) -> tuple[str, ...]:
@@ -56,10 +58,31 @@ def read_address(path: Path) -> Address | None:
     """The address in a file, if its process is alive; it may still be somebody else's."""
     try:
         told = json.loads(path.read_bytes())
-        address = Address(str(told["url"]), int(told["pid"]), str(told["instance"]))
+        url, pid, instance = str(told["url"]), int(told["pid"]), str(told["instance"])
+        address = Address(url, pid, instance, _own_key(path))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if started(address.pid) is None else address
+
+
+def _own_key(address: Path) -> str | None:
+    try:
+        return address.with_suffix(".key").read_text().strip()
+    except FileNotFoundError:
+        return None
+
+
+def keep_own_key(layout: Layout, now: float) -> None:
+    """See to it that the control plane may ask the service, once there are API keys."""
+    from everloop_runtime.keys import add_key
+
+    own = address_file(layout).with_suffix(".key")
+    if own.exists():
+        return
+    own.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(add_key(layout.api_keys, "everloop", now))
 
 
 def live_service(layout: Layout) -> Address | None:
@@ -86,6 +109,7 @@ def start_service(
     host: str = "127.0.0.1",
     port: int = 0,
     detached: bool = False,
+    keys: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Start a service process. `detached`: it outlives this process, as the live one must."""
     address.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +119,8 @@ def start_service(
         *("--routes", str(routes), "--bundles", str(bundles), "--capture", str(capture)),
         *("--address-file", str(address), "--host", host, "--port", str(port)),
     ]
+    if keys is not None:
+        options += ["--keys", str(keys)]
     if not detached:
         options.append("--exit-with-parent")
     with log.open("ab") as out:
@@ -139,6 +165,7 @@ def keep_service(layout: Layout, command: tuple[str, ...], host: str, port: int)
         host=host,
         port=port,
         detached=True,
+        keys=layout.api_keys if layout.api_keys.is_file() else None,
     )
     return wait_for_address(process, address_file(layout), log)
 
