@@ -437,6 +437,16 @@ def test_a_new_champion_that_breaches_while_it_is_watched_is_returned_from_for_g
     assert [a.inputs["bundle"] for a in life.done if a.kind == "promote"].count(new) == 1
 
 
+def test_a_drifted_world_is_no_reason_to_go_back_to_the_model_before() -> None:
+    life = _promoted_twice()
+    new = life.world.release.champion
+    worse = replace(HEALTHY, labelled={"cat": (200, 120)})
+    life.watch(worse, replace(HEALTHY, labelled={"cat": (200, 4)}))
+    _watch(life, drifted=True, harmful=False)
+    assert life.world.release.champion == new
+    assert "watched for" in _arm(life.turn(), "guard").reason
+
+
 def test_a_champion_that_the_service_takes_out_of_the_way_is_returned_from() -> None:
     life = _promoted_twice()
     new, before = life.world.release.champion, life.world.release.previous

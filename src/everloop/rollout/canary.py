@@ -240,5 +240,8 @@ SIGNALS: Mapping[str, Callable[[Beside, Limits], str | None]] = {
 }
 """Every signal, with what it finds: a breach in words and figures, or nothing."""
 
-LASTING = ("errors", "latency", "labels", "classes", "event")
+OWN = ("errors", "latency")
+"""What a champion is held to whatever the traffic is."""
+
+LASTING = (*OWN, "labels", "classes", "event")
 """What a new champion is still held to beside the one before, which served at another time."""

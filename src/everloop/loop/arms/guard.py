@@ -6,7 +6,7 @@ from everloop.loop.decision import Decision, ask
 from everloop.loop.pursuit import Pursuit
 from everloop.loop.world import World
 from everloop.policy import Policy
-from everloop.rollout.canary import LASTING, analyse, limits_of
+from everloop.rollout.canary import LASTING, OWN, analyse, limits_of
 
 ARM = "guard"
 
@@ -15,7 +15,9 @@ def guard(policy: Policy, world: World, _pursuit: Pursuit | None) -> Decision:
     """Return to the champion before when the new one breaches within its time of watch.
 
     It is compared with what the one before served in as long a time before the change: what
-    depends on the traffic of the hour (confidence, which classes are answered) is left out.
+    depends on the traffic of the hour (confidence, which classes are answered) is left out, and
+    once the input drifted also labels and business figures: the world is another then, not the
+    model.
     """
     release = world.release
     champion, before, since = release.champion, release.previous, release.champion_since
@@ -31,11 +33,16 @@ def guard(policy: Policy, world: World, _pursuit: Pursuit | None) -> Decision:
     if failed is not None:
         return ask(world, ARM, back, f"the service cannot run the new champion: {failed}")
     limits = limits_of(policy.rollout, steps=1, classes=world.classes)
-    analysis = analyse(world.watched, limits, LASTING)
+    analysis = analyse(world.watched, limits, OWN if _drifted(world, champion) else LASTING)
     told = "; ".join(analysis.reasons)
     if analysis.verdict == "breached":
         return ask(world, ARM, back, f"the new champion breached: {told}")
     return Decision(ARM, None, f"watched for {left.total_seconds():.0f} s more ({told})")
+
+
+def _drifted(world: World, champion: BundleId) -> bool:
+    last = world.latest("monitor", bundle=champion)
+    return last is not None and (world.result(last.action) or {}).get("drifted") is True
 
 
 def _returned_to(world: World, champion: BundleId) -> bool:

@@ -1,0 +1,98 @@
+"""Faulty candidates in the real service, judged by the real loop: each is sent back by itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.bundles import graph, make_bundle
+from tests.support.pictures import png
+from tests.support.planted import Planted, brightness_project, planted
+from tests.support.projects import until
+
+from everloop.ids import BundleId
+from everloop_runtime.client import Prediction
+
+
+def _picture(n: int, *, bright: bool) -> bytes:
+    """One of many pictures, each other than the next."""
+    import numpy as np
+    from PIL import Image
+
+    low, high = (180, 256) if bright else (0, 76)
+    grey = np.random.default_rng(n).integers(low, high, (8, 8), np.uint8)
+    return png(Image.fromarray(grey))
+
+
+def _send(life: Planted, numbers: range, *, bright: bool) -> list[Prediction]:
+    answers = [life.client.predict(_picture(n, bright=bright)) for n in numbers]
+    right = "bright" if bright else "dark"
+    assert all(answer.label == right for answer in answers if answer.role == "champion")
+    return answers
+
+
+@pytest.fixture
+def life(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Planted]:
+    project = brightness_project(tmp_path / "product", **getattr(request, "param", {}))
+    with planted(project, make_bundle(project.layout.bundles)) as running:
+        yield running
+
+
+def _in_its_place(life: Planted, bundle: BundleId) -> None:
+    life.try_out(bundle)
+    life.turns_until("canary")
+    until(lambda: life.client.status()["bundles"].get(bundle), why="the service never took it up")
+
+
+def _sent_back(life: Planted, bundle: BundleId, reason: str) -> None:
+    step = life.turns_until("rollback")
+    assert reason in step.decision.reason
+    release = life.project.releases.current()
+    assert release.canary is None and release.champion != bundle
+    last = life.project.releases.history()[-1]
+    assert (last.bundle, last.what) == (bundle, "canary ended") and reason in last.reason
+    for _ in range(3):
+        done = [step.decision.action for step in life.turn()]
+        assert all(action is None or action.kind != "canary" for action in done)
+
+
+@pytest.mark.parametrize("life", [{"deadline": "500ms"}], indirect=True)
+def test_a_canary_that_dies_after_50_requests_is_sent_back_and_no_request_fails(
+    life: Planted,
+) -> None:
+    bundle = make_bundle(life.project.layout.bundles, model=graph(loops_on_bright=2**60))
+    _in_its_place(life, bundle)
+    before = _send(life, range(100), bright=False)
+    assert 20 < sum(answer.bundle == bundle for answer in before) < 80
+    after = _send(life, range(100, 120), bright=True)
+    assert all(answer.bundle != bundle for answer in after)
+    _sent_back(life, bundle, "did not answer within 0.5 s")
+
+
+def test_a_slow_canary_is_sent_back(life: Planted) -> None:
+    bundle = make_bundle(life.project.layout.bundles, model=graph(loops_on_bright=60_000))
+    _in_its_place(life, bundle)
+    for start in range(0, 400, 100):
+        _send(life, range(start, start + 100), bright=True)
+    _sent_back(life, bundle, "latency: ")
+
+
+def test_a_canary_wrong_on_one_class_is_sent_back_when_labels_tell(life: Planted) -> None:
+    bundle = make_bundle(life.project.layout.bundles, model=graph(wrong_on_bright=True))
+    _in_its_place(life, bundle)
+    answers = _send(life, range(60), bright=True)
+    assert {answer.label for answer in answers if answer.bundle == bundle} == {"dark"}
+    for answer in answers:
+        life.client.feedback(answer.prediction_id, "label", "bright")
+    _sent_back(life, bundle, "classes: on 'bright'")
+
+
+@pytest.mark.parametrize("life", [{"strategy": "shadow-then-canary"}], indirect=True)
+def test_a_shadow_wrong_on_one_class_is_sent_back_before_anyone_saw_its_answers(
+    life: Planted,
+) -> None:
+    bundle = make_bundle(life.project.layout.bundles, model=graph(wrong_on_bright=True))
+    _in_its_place(life, bundle)
+    answers = _send(life, range(80), bright=True)
+    assert {answer.role for answer in answers} == {"champion"}
+    until(lambda: life.client.status()["mirror"]["shown"] >= 40, why="copies were not shown")
+    _sent_back(life, bundle, "disagreement: ")
