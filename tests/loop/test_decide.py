@@ -52,6 +52,19 @@ def _second(simulation: Simulation) -> None:
     simulation.label(20, 5)
 
 
+def _promoted_twice(policy: Policy | None = None) -> Simulation:
+    """A product whose second model was just promoted."""
+    life = _live(policy)
+    _second(life)
+    _until(life, "canary")
+    for _ in range(2):
+        life.serve(HEALTHY, HEALTHY)
+        life.pass_time(30)
+        life.turn()
+    assert life.world.release.previous is not None
+    return life
+
+
 def test_every_arm_tells_a_reason_in_an_empty_world() -> None:
     simulation = Simulation(_policy())
     decisions = decide(simulation.policy, simulation.world)
@@ -316,15 +329,8 @@ def test_a_deployment_on_request_needs_everything_that_the_loop_itself_needs() -
 
 
 def test_a_person_can_go_back_and_the_loop_does_not_undo_it() -> None:
-    simulation = _live()
-    first = simulation.world.release.champion
-    _second(simulation)
-    _until(simulation, "canary")
-    for _ in range(2):
-        simulation.serve(HEALTHY, HEALTHY)
-        simulation.pass_time(30)
-        simulation.turn()
-    assert simulation.world.release.champion != first
+    simulation = _promoted_twice()
+    first = simulation.world.release.previous
     simulation.ask("rollback", {})
     for _ in range(10):
         simulation.turn()
@@ -406,19 +412,6 @@ def test_a_newer_candidate_takes_the_canarys_place() -> None:
     assert newer is not None and newer.bundle != older.bundle
 
 
-def _promoted_twice(policy: Policy | None = None) -> Simulation:
-    """A product whose second model was just promoted."""
-    life = _live(policy)
-    _second(life)
-    _until(life, "canary")
-    for _ in range(2):
-        life.serve(HEALTHY, HEALTHY)
-        life.pass_time(30)
-        life.turn()
-    assert life.world.release.previous is not None
-    return life
-
-
 def test_a_new_champion_that_breaches_while_it_is_watched_is_returned_from_for_good() -> None:
     life = _promoted_twice()
     new, before = life.world.release.champion, life.world.release.previous
@@ -440,11 +433,11 @@ def test_a_new_champion_that_breaches_while_it_is_watched_is_returned_from_for_g
 def test_a_drifted_world_is_no_reason_to_go_back_to_the_model_before() -> None:
     life = _promoted_twice()
     new = life.world.release.champion
+    _watch(life, drifted=True, harmful=False)
     worse = replace(HEALTHY, labelled={"cat": (200, 120)})
     life.watch(worse, replace(HEALTHY, labelled={"cat": (200, 4)}))
-    _watch(life, drifted=True, harmful=False)
-    assert life.world.release.champion == new
     assert "watched for" in _arm(life.turn(), "guard").reason
+    assert life.world.release.champion == new
 
 
 def test_a_champion_that_the_service_takes_out_of_the_way_is_returned_from() -> None:

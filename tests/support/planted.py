@@ -55,9 +55,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def brightness_project(
-    folder: Path, *, strategy: str = "canary", deadline: str = "5s"
-) -> Project:
+def brightness_project(folder: Path, *, strategy: str = "canary", deadline: str = "5s") -> Project:
     """A project whose bundles are those of `tests.support.bundles`; nothing is ever healthy."""
     folder.mkdir(parents=True)
     (folder / "product.py").write_text(_PRODUCT)

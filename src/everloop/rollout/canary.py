@@ -96,13 +96,16 @@ def summary(beside: Beside) -> str:
 
 def _errors(beside: Beside, limits: Limits) -> str | None:
     one, most = beside.challenger, limits.policy.max_error_rate
-    evidence = float(log_evidence_above(one.errors, one.requests, most))
-    if evidence < -log(limits.alpha):
+    chance = _above(one.errors, one.requests, most, limits.alpha)
+    if chance is None:
         return None
-    return (
-        f"{one.errors} of {one.requests} requests failed, more than {most:.1%} "
-        f"(chance at most {_chance(evidence)})"
-    )
+    return f"{one.errors} of {one.requests} requests failed, more than {most:.1%} ({chance})"
+
+
+def _above(successes: float, trials: float, most: float, alpha: float) -> str | None:
+    """How likely it is at most that chance alone looks like more than `most`; None: too likely."""
+    evidence = float(log_evidence_above(successes, trials, most))
+    return _chance(evidence) if evidence >= -log(alpha) else None
 
 
 def _latency(beside: Beside, limits: Limits) -> str | None:
@@ -136,12 +139,12 @@ def _disagreement(beside: Beside, limits: Limits) -> str | None:
     pairs, most = beside.pairs, limits.policy.max_disagreement
     if not limits.like_champion or most >= 1:
         return None
-    evidence = float(log_evidence_above(pairs.differ, pairs.pairs, most))
-    if evidence < -log(limits.alpha):
+    chance = _above(pairs.differ, pairs.pairs, most, limits.alpha)
+    if chance is None:
         return None
     return (
         f"{pairs.differ} of {pairs.pairs} copies answered otherwise than by the champion, more "
-        f"than {most:.0%} (chance at most {_chance(evidence)})"
+        f"than {most:.0%} ({chance})"
     )
 
 
@@ -182,7 +185,7 @@ def _labelled_pairs(beside: Beside, limits: Limits) -> str | None:
         return None
     return (
         f"of {pairs.labelled} labelled copies it alone was wrong on {pairs.only_challenger_wrong}, "
-        f"the champion alone on {pairs.only_champion_wrong} (chance at most {_chance(evidence)})"
+        f"the champion alone on {pairs.only_champion_wrong} ({_chance(evidence)})"
     )
 
 
@@ -225,7 +228,7 @@ def _earned(side: ServedFigures, policy: RolloutPolicy) -> Rate:
 
 def _chance(evidence: float) -> str:
     """What the evidence is worth: by Ville's inequality chance alone gives it no more often."""
-    return f"{exp(-evidence):.2g}"
+    return f"chance at most {exp(-evidence):.2g}"
 
 
 SIGNALS: Mapping[str, Callable[[Beside, Limits], str | None]] = {
