@@ -252,6 +252,19 @@ def test_a_round_teaches_the_next_model_and_no_second_round_is_opened_meanwhile(
     assert [a.kind for a in simulation.done].count("train") == 2
 
 
+def test_a_round_under_way_is_brought_to_its_end_before_later_windows_open_another() -> None:
+    simulation = _live()
+    _watch(simulation, drifted=True, harmful=True)
+    simulation.traffic(20)
+    for fail in (False, False, True):
+        simulation.turn(fail=fail)
+    _watch(simulation, drifted=True, harmful=True)
+    simulation.pass_time(10)
+    _until(simulation, "select")
+    (select,) = [a for a in simulation.done if a.kind == "select"]
+    assert select.inputs["window"] == 1
+
+
 def test_drift_without_estimated_harm_is_audited_and_a_bad_audit_is_harm() -> None:
     simulation = _live()
     for _ in range(2):

@@ -27,6 +27,8 @@ def ask_people(policy: Policy, world: World, pursuit: Pursuit | None) -> Decisio
         return Decision(ARM, None, f"the privacy gate is closed: {world.gate.closed}")
     if waits := _busy(policy, world, pursuit):
         return Decision(ARM, None, waits)
+    if begun := _begun(world):
+        return ask(world, ARM, begun.action, begun.reason)
     recent = _windows_since_last_round(world, champion)[: policy.monitor.confirm]
     harm = _find_harm(policy, world, recent)
     if harm is not None:
@@ -56,6 +58,12 @@ def _ask(
     if is_over(world, action):
         return Decision(ARM, None, "people were asked about this window; waits for later ones")
     return ask(world, ARM, action, why)
+
+
+def _begun(world: World) -> Entry | None:
+    """A round that is being drawn or filtered: windows that come meanwhile open no other."""
+    rounds = (e for e in world.journal.values() if e.action.kind == "select")
+    return next((entry for entry in rounds if not is_over(world, entry.action)), None)
 
 
 def _busy(policy: Policy, world: World, pursuit: Pursuit | None) -> str | None:
