@@ -77,9 +77,8 @@ def test_a_round_stays_the_one_that_was_chosen_through_kills_and_new_answers(
     assert (project.layout.jobs / action.key / "plan.json").read_bytes() == plan
     for task in project.queue.shown(100):
         assert task.sample.encode() in plan
-        assert project.data.renditions.holds(
-            task.sample, task.cleared.version, task.cleared.rendition
-        )
+        claim = (task.sample, task.cleared.version, task.cleared.rendition)
+        assert project.data.renditions.held([claim]) == {claim}
     again = select(project, turn, action)
     assert again.result == {"tasks": made}
 

@@ -1,9 +1,11 @@
 """Samples cleared for label tasks, without filters and without pictures."""
 
+from collections.abc import Sequence, Set
+
 from tests.support.clock import at
 
 from everloop.ids import PolicyVersion, RenditionId, SampleId
-from everloop.state.clearances import Clearances, Cleared, Judged
+from everloop.state.clearances import Claim, Clearances, Cleared, Judged
 from everloop.state.database import Database
 from everloop.state.lease import Fence
 
@@ -14,8 +16,8 @@ RENDITION = RenditionId("d" * 64)
 class EveryRendition:
     """A store that holds whatever it is asked about."""
 
-    def holds(self, sample: SampleId, version: PolicyVersion, rendition: RenditionId) -> bool:
-        return bool(sample and version and rendition)
+    def held(self, claims: Sequence[Claim]) -> Set[Claim]:
+        return set(claims)
 
 
 def cleared(

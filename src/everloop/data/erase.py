@@ -8,6 +8,7 @@ from everloop.data.forgotten import Forgotten, Tombstone
 from everloop.data.holdings import HOLDINGS, Holding, dataset_of
 from everloop.data.location import Location
 from everloop.data.marks import marks_of
+from everloop.data.owner import owner_only
 from everloop.data.rewriting import Rewriting
 from everloop.data.store import DataStore
 from everloop.errors import Refused
@@ -50,7 +51,7 @@ def bury(
 
 def _stored(store: DataStore, samples: Sequence[SampleId]) -> Iterator[tuple[SampleId, bytes]]:
     try:
-        yield from zip(samples, store.samples.read(samples), strict=True)
+        yield from zip(samples, owner_only(store.samples, samples), strict=True)
     except Refused as error:
         raise Refused(f"{error}; nothing was forgotten") from error
 

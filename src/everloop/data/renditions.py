@@ -1,15 +1,22 @@
 """Renditions: what labellers may see of samples, each named by the policy version that made it."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from everloop.data.location import Place
-from everloop.data.tables import LanceTable
+from everloop.data.tables import LanceTable, text
 from everloop.errors import Refused
 from everloop.ids import Json, PolicyVersion, RenditionId, SampleId
 from everloop_runtime.ids import canonical_json, digest_bytes
+
+_AT_ONCE = 500
+"""How many samples one look-up names."""
+_FACTS = ["sample", "version", "id", "format", "width", "height", "regions", "held", "made_at"]
+Claim: TypeAlias = tuple[SampleId, PolicyVersion, RenditionId]
+"""That this is the rendition of the sample under the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +81,16 @@ class Renditions:
                 ]
             ),
         )
-        self._stored: dict[str, int] = {}
-        self._stored_at = 0
-        self._known: dict[tuple[str, str], RenditionFacts] = {}
-        self._known_at = 0
-        self._moves = (0, 0)
 
     def add(self, renditions: Iterable[NewRendition], now: datetime) -> None:
         """Keep what is new; a sample that has a rendition of the version keeps that one."""
-        known = self._all()
-        new = {
-            (rendition.sample, rendition.version): rendition
-            for rendition in renditions
-            if (rendition.sample, rendition.version) not in known
+        given = {(rendition.sample, rendition.version): rendition for rendition in renditions}
+        known = {
+            (sample, version)
+            for version in {version for _, version in given}
+            for sample in self.of([s for s, v in given if v == version], version)
         }
+        new = {key: rendition for key, rendition in given.items() if key not in known}
         if new:
             ids = [RenditionId(digest_bytes(r.data)) if r.data else None for r in new.values()]
             self._add_bytes({i: r.data for i, r in zip(ids, new.values(), strict=True) if i})
@@ -96,7 +99,7 @@ class Renditions:
     def _add_bytes(self, pictures: Mapping[RenditionId, bytes]) -> None:
         import pyarrow as pa
 
-        stored = self._positions()
+        stored = self._stored(list(pictures))
         rows = {name: data for name, data in pictures.items() if name not in stored}
         if rows:
             columns = {
@@ -131,53 +134,47 @@ class Renditions:
         self, samples: Iterable[SampleId], version: PolicyVersion
     ) -> Mapping[SampleId, RenditionFacts]:
         """The renditions of samples under one policy version; those without one are left out."""
-        known = self._all()
-        return {sample: known[sample, version] for sample in samples if (sample, version) in known}
+        found: dict[SampleId, RenditionFacts] = {}
+        for names in _parts(list(dict.fromkeys(samples))):
+            where = f"version = {text(version)} AND {_is_one_of('sample', names)}"
+            for row in self._facts.rows(_FACTS, where).to_pylist():
+                regions = tuple(json.loads(row.pop("regions")))
+                facts = RenditionFacts(**row, regions=regions)
+                found.setdefault(facts.sample, facts)
+        return found
 
     def read(self, rendition: RenditionId) -> bytes:
         """The picture's bytes, as they were made; `Refused` when they are not there."""
-        stored = self._positions()
-        if rendition not in stored:
+        rows = self._bytes.rows(["data"], f"id = {text(rendition)}")
+        if not rows.num_rows:
             raise Refused(f"rendition {rendition[:8]} is not in the store")
-        (data,) = self._bytes.take([stored[rendition]], ["data"]).column("data").to_pylist()
+        data = rows.column("data")[0].as_py()
         if digest_bytes(data) != rendition:
             raise Refused(f"rendition {rendition[:8]} is damaged in the store")
         return bytes(data)
 
-    def holds(self, sample: SampleId, version: PolicyVersion, rendition: RenditionId) -> bool:
-        """Whether this is the rendition of the sample under the version, with its bytes here."""
-        facts = self._all().get((sample, version))
-        return facts is not None and facts.id == rendition and rendition in self._positions()
+    def held(self, claims: Sequence[Claim]) -> Set[Claim]:
+        """Those claims that are true: the sample's rendition under the version, its bytes here."""
+        stored = self._stored([rendition for _, _, rendition in claims])
+        true: set[Claim] = set()
+        for version in {version for _, version, _ in claims}:
+            facts = self.of([sample for sample, v, _ in claims if v == version], version)
+            true |= {(f.sample, version, f.id) for f in facts.values() if f.id and f.id in stored}
+        return true & set(claims)
 
-    def _positions(self) -> dict[str, int]:
-        """Row of each picture's bytes; only rows that came since the last call are read."""
-        self._look_anew()
-        total = self._bytes.count()
-        if total > self._stored_at:
-            rows = self._bytes.window(["id"], "id IS NOT NULL", self._stored_at, total)
-            for offset, name in enumerate(rows.column("id").to_pylist()):
-                self._stored.setdefault(name, self._stored_at + offset)
-            self._stored_at = total
-        return self._stored
+    def _stored(self, ids: Sequence[RenditionId]) -> Set[str]:
+        """Those pictures whose bytes are here."""
+        found: set[str] = set()
+        for names in _parts(ids):
+            rows = self._bytes.rows(["id"], _is_one_of("id", names), ordered=False)
+            found.update(rows.column("id").to_pylist())
+        return found
 
-    def _look_anew(self) -> None:
-        """What is known of places is void once rows were taken out."""
-        moves = self._bytes.moves(), self._facts.moves()
-        if moves != self._moves:
-            self._moves = moves
-            self._stored, self._stored_at = {}, 0
-            self._known, self._known_at = {}, 0
 
-    def _all(self) -> dict[tuple[str, str], RenditionFacts]:
-        self._look_anew()
-        total = self._facts.count()
-        if total > self._known_at:
-            columns = ["sample", "version", "id", "format", "width", "height", "regions", "held",
-                       "made_at"]  # fmt: skip
-            rows = self._facts.window(columns, "sample IS NOT NULL", self._known_at, total)
-            for row in rows.to_pylist():
-                regions = tuple(json.loads(row.pop("regions")))
-                facts = RenditionFacts(**row, regions=regions)
-                self._known.setdefault((facts.sample, facts.version), facts)
-            self._known_at = total
-        return self._known
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _AT_ONCE):
+        yield names[start : start + _AT_ONCE]
+
+
+def _is_one_of(column: str, names: Sequence[str]) -> str:
+    return f"{column} IN ({', '.join(map(text, names))})"

@@ -5,7 +5,7 @@ one, and only from a row that names a rendition which the store holds. The datab
 same once more by triggers (migration `privacy_gate`), so that a bare insert fails as well.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import InitVar, dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
@@ -28,11 +28,15 @@ Verdict: TypeAlias = Literal["cleared", "held", "released"]
 """By the filters and moderators: cleared or held. By a person: a held one released."""
 
 
+Claim: TypeAlias = tuple[SampleId, PolicyVersion, RenditionId]
+"""That this is the rendition of the sample under the version."""
+
+
 class RenditionStore(Protocol):
     """What is asked of the store before a clearance is believed."""
 
-    def holds(self, sample: SampleId, version: PolicyVersion, rendition: RenditionId) -> bool:
-        """Whether this is the sample's rendition under the version, with its bytes there."""
+    def held(self, claims: Sequence[Claim]) -> Set[Claim]:
+        """Those claims that are true: the sample's rendition under the version, bytes and all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +95,14 @@ class Clearances:
 
         Raises `Refused` for a rendition that the store does not hold.
         """
-        rows = [self._row(item, now) for item in judged]
+        lines = list(judged)
+        claims = [(j.sample, j.version, j.rendition) for j in lines if j.rendition is not None]
+        true = self._renditions.held(claims)
+        rows = [_row(line, true, now) for line in lines]
         with self._database.write() as connection:
             check_fence(connection, fence)
             for row in rows:
                 connection.execute(insert(clearances).prefix_with("OR IGNORE"), row)
-
-    def _row(self, item: Judged, now: datetime) -> dict[str, Any]:
-        known = item.rendition is not None and self._renditions.holds(
-            item.sample, item.version, item.rendition
-        )
-        if not known and (item.rendition is not None or item.held is None):
-            raise Refused(
-                f"sample {item.sample[:8]} has no rendition {str(item.rendition)[:8]} in the "
-                "store: it cannot be cleared"
-            )
-        return {
-            "sample": item.sample,
-            "version": item.version,
-            "rendition": item.rendition,
-            "verdict": "cleared" if item.held is None else "held",
-            "reason": item.held,
-            "at": now,
-        }
 
     def of(
         self, samples: Iterable[SampleId], version: PolicyVersion
@@ -184,6 +173,26 @@ class Clearances:
                 .where(_T.sample == sample, _T.status == "held")
                 .values(rendition=row.rendition, policy_version=version, status="open")
             )
+
+
+def _row(line: Judged, true: Set[Claim], now: datetime) -> dict[str, Any]:
+    if line.rendition is None:
+        fits = line.held is not None
+    else:
+        fits = (line.sample, line.version, line.rendition) in true
+    if not fits:
+        raise Refused(
+            f"sample {line.sample[:8]} has no rendition {str(line.rendition)[:8]} in the store: "
+            "it cannot be cleared"
+        )
+    return {
+        "sample": line.sample,
+        "version": line.version,
+        "rendition": line.rendition,
+        "verdict": "cleared" if line.held is None else "held",
+        "reason": line.held,
+        "at": now,
+    }
 
 
 def restored(sample: SampleId, rendition: RenditionId, version: PolicyVersion) -> Cleared:

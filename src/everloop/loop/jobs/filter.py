@@ -1,11 +1,10 @@
 """The filter job: renditions of samples, made by the privacy filters, stored as they come."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from everloop.data.owner import owner_only
 from everloop.data.renditions import NewRendition
@@ -13,33 +12,17 @@ from everloop.data.samples import Samples
 from everloop.errors import Refused
 from everloop.ids import Json, PolicyVersion, SampleId
 from everloop.loop.jobs.folder import JobFolder
+from everloop.loop.jobs.rendering import MakeRenderer
 from everloop.policy import PrivacyPolicy
-from everloop.privacy.render import Renderer, Rendition, make_renderer
+from everloop.privacy.render import Rendition
 from everloop.privacy.rules import rules_in_force
 from everloop.privacy.workers import FilterWorkers
-from everloop.training.project_code import fingerprint, load_product
-from everloop_runtime.images import ImageLimits
+from everloop.training.project_code import fingerprint
 
 _READ_AT_ONCE = 16
+_LIGHT = 1000
 _KEEP_SECONDS = 5.0
 """A job that is killed loses at most the work of this long."""
-
-
-@dataclass(frozen=True)
-class _MakeRenderer:
-    """What each worker is started with."""
-
-    privacy: Mapping[str, Any]
-    limits: Mapping[str, int]
-    project: Path | None
-    """Where `@product.moderate` is; None without one."""
-
-    def __call__(self) -> Renderer:
-        policy = PrivacyPolicy.model_validate(self.privacy)
-        hooks = []
-        if self.project is not None and (hook := load_product(self.project).moderation):
-            hooks.append(hook)
-        return make_renderer(policy, ImageLimits(**self.limits), hooks)
 
 
 def filter_samples(job: JobFolder) -> Mapping[str, Json]:
@@ -56,13 +39,15 @@ def filter_samples(job: JobFolder) -> Mapping[str, Json]:
     known = store.renditions.of(samples, version)
     missing = [sample for sample in samples if sample not in known]
     if missing:
-        make = _MakeRenderer(
+        make = MakeRenderer(
             inputs["privacy"],
             inputs["limits"],
             job.layout.project if inputs["moderates"] else None,
         )
         patience = policy.patience.total_seconds()
-        count = min(policy.workers, len(missing))
+        # Without a detector a picture takes milliseconds: more workers take longer to start.
+        each = _LIGHT if policy.filters == ("metadata",) else 1
+        count = min(policy.workers, math.ceil(len(missing) / each))
         with FilterWorkers(make, workers=count, patience=patience) as workers:
             done = workers.render(_originals(store.samples, missing))
             for batch in _batches(done):
