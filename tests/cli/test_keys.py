@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.pictures import bar
-from tests.support.projects import everloop, opened, told, write_project
+from tests.support.projects import EVERLOOP, everloop, opened, told, write_project
 
 from everloop.errors import Refused
 from everloop.rollout.service import address_file, keep_service, live_service, wait_for_address
