@@ -202,11 +202,19 @@ def table_of(rows: Mapping[SampleId, Row | None]) -> "pa.Table":
     import pyarrow as pa
 
     names = sorted(rows)
-    told = [rows[name] or Row(name, "", "", "", "", "") for name in names]
-    columns = dict(zip(COLUMNS, zip(*told, strict=True), strict=True)) if told else {}
-    arrays = [pa.array(columns.get(name, ()), pa.string()) for name in COLUMNS]
+    table = sorted_table([rows[name] or Row(name, "", "", "", "", "") for name in names])
     gone = pa.array([rows[name] is None for name in names], pa.bool_())
-    return pa.table([*arrays, gone], schema=_schema())
+    return table.append_column(_GONE, gone)
+
+
+def sorted_table(rows: Sequence[Row]) -> "pa.Table":
+    """Rows that are sorted by sample as a table."""
+    import pyarrow as pa
+
+    values = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    return pa.table(
+        {name: pa.array(each, pa.string()) for name, each in zip(COLUMNS, values, strict=True)}
+    )
 
 
 def _schema() -> "pa.Schema":

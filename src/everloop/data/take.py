@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from everloop.data.catalogue.questions import Noted, View
 from everloop.data.fingerprint import Fingerprint
 from everloop.data.leaks import Draft, LeakCheck, refuse_leaks
-from everloop.data.segments import Row, Segment, table_of
+from everloop.data.segments import Row, Segment, sorted_table, table_of
 from everloop.data.snapshots import Snapshot, Snapshots, identity
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
@@ -163,7 +163,7 @@ class _Taking:
             for part in rows.all():
                 fingerprint.add(row.pinned for row in part)
                 count.step(part, 1)
-                yield table_of({row.sample: row for row in part})
+                yield sorted_table(part)
 
         key, written = self.snapshots.segments.write(batches())
         segment = self.snapshots.segments.open(key)

@@ -83,54 +83,53 @@ def _lose(column: str, connection: sqlite3.Connection, fragment: int) -> None:
     )
 
 
-def _numbers(connection: sqlite3.Connection, samples: Sequence[str]) -> dict[str, int]:
-    """The number of each sample's row; rows are made for those that have none."""
-    numbers = {name: row[0] for name, row in find(connection, "n", samples).items()}
-    fresh = [name for name in dict.fromkeys(samples) if name not in numbers]
+def _met(
+    connection: sqlite3.Connection, columns: Sequence[str], samples: Sequence[str]
+) -> dict[str, tuple[Any, ...]]:
+    """The number of each sample's row and what some columns hold; rows are made where none is."""
+    met = find(connection, ", ".join(("n", *columns)), samples)
+    fresh = [name for name in dict.fromkeys(samples) if name not in met]
     (last,) = connection.execute("SELECT coalesce(max(n), 0) FROM sample").fetchone()
     connection.executemany(
         "INSERT INTO sample (n, key, id) VALUES (?, ?, ?)",
         [(last + i, key_of(name), name) for i, name in enumerate(fresh, start=1)],
     )
-    numbers.update((name, last + i) for i, name in enumerate(fresh, start=1))
-    return numbers
+    nothing = (None,) * len(columns)
+    met.update((name, (last + i, *nothing)) for i, name in enumerate(fresh, start=1))
+    return met
 
 
 def _see_bytes(connection: sqlite3.Connection, rows: "pa.Table") -> None:
     names, places = rows.column("id").to_pylist(), rows.column("_rowid").to_pylist()
-    numbers = _numbers(connection, names)
+    met = _met(connection, (), names)
     # The first bytes stand; others of the same sample are the same.
     connection.executemany(
         "UPDATE sample SET bytes = ? WHERE n = ? AND bytes IS NULL",
-        [(place, numbers[name]) for name, place in zip(names, places, strict=True)],
+        [(place, met[name][0]) for name, place in zip(names, places, strict=True)],
     )
 
 
 def _see_facts(connection: sqlite3.Connection, rows: "pa.Table") -> None:
-    facts = rows.to_pylist()
-    numbers = _numbers(connection, [fact["id"] for fact in facts])
-    known = find(connection, "fact, side, label", list(numbers))
-    first: dict[str, dict[str, Any]] = {}
-    for fact in facts:
-        first.setdefault(fact["id"], fact)
-    for name, fact in first.items():
-        place, side, _ = known[name]
-        if place is None:
-            # A row that only moved keeps its side, whatever order the rows are in now.
-            connection.execute(
-                "UPDATE sample SET fact = ?, side = coalesce(side, ?), origin = ?, team = ?, "
-                "subject = ? WHERE n = ?",
-                (fact["_rowid"], fact["side"], fact["origin"], fact["group"], fact["subject"],
-                 numbers[name]),
-            )  # fmt: skip
-        if side is None and fact["group"] is not None:
-            connection.execute(
-                "INSERT OR IGNORE INTO team VALUES (?, ?)", (fact["group"], fact["side"])
-            )
-    fresh = [name for name in first if known[name][1] is None]
-    came = [name for name in fresh if known[name][2] is not None]
-    _count(connection, [(SAMPLES, len(fresh)), *((first[name]["side"], 1) for name in came)])
-    _log(connection, [numbers[name] for name in came])
+    columns = ("id", "_rowid", "side", "origin", "group", "subject")
+    values = zip(*(rows.column(name).to_pylist() for name in columns), strict=True)
+    first: dict[str, tuple[Any, ...]] = {}
+    for name, *fact in values:
+        first.setdefault(name, tuple(fact))
+    met = _met(connection, ("fact", "side", "label"), list(first))
+    # A row that only moved keeps its side, whatever order the rows are in now.
+    connection.executemany(
+        "UPDATE sample SET fact = ?, side = coalesce(side, ?), origin = ?, team = ?, subject = ? "
+        "WHERE n = ?",
+        [(*fact, met[name][0]) for name, fact in first.items() if met[name][1] is None],
+    )
+    fresh = [name for name in first if met[name][2] is None]
+    connection.executemany(
+        "INSERT OR IGNORE INTO team VALUES (?, ?)",
+        [(first[name][3], first[name][1]) for name in fresh if first[name][3] is not None],
+    )
+    came = [name for name in fresh if met[name][3] is not None]
+    _count(connection, [(SAMPLES, len(fresh)), *((first[name][1], 1) for name in came)])
+    _log(connection, [met[name][0] for name in came])
 
 
 def _forget_lost(connection: sqlite3.Connection) -> None:
@@ -157,40 +156,39 @@ def _forget_lost(connection: sqlite3.Connection) -> None:
 def _see_annotations(connection: sqlite3.Connection, rows: "pa.Table") -> None:
     import pyarrow as pa
 
+    columns = ("sample", "id", "label", "by", "kind", "confidence", "origin")
+    told = [rows.column(name).to_pylist() for name in columns]
     moments = rows.column("at").cast(pa.int64()).to_pylist()
-    told = rows.drop_columns(["at"]).to_pylist()
-    numbers = _numbers(connection, [row["sample"] for row in told])
-    known = find(connection, "side, said, kind, at, annotation", list(numbers))
-    said: dict[str, bytes] = {name: row[1] or b"" for name, row in known.items()}
-    standing = {
-        name: (RANK[row[2]], row[3], row[4]) for name, row in known.items() if row[2] is not None
-    }
+    met = _met(connection, ("side", "said", "kind", "at", "annotation"), told[0])
+    said: dict[str, bytes] = {}
+    standing: dict[str, tuple[int, int, str]] = {}
     label: dict[str, tuple[Any, ...]] = {}
-    for row, at in zip(told, moments, strict=True):
-        name = row["sample"]
-        mark = said_mark(row["id"])
-        if is_said(mark, said[name]):
+    for at, name, annotation, text, by, kind, confidence, origin in zip(
+        moments, *told, strict=True
+    ):
+        _, _, before, rank, since, stands = met[name]
+        marks, mark = said.get(name, before or b""), said_mark(annotation)
+        if is_said(mark, marks):
             continue
-        said[name] += mark
-        weight = (RANK[row["kind"]], at, row["id"])
-        if row["kind"] == "model" or weight < standing.get(name, (0, 0, "")):
+        said[name] = marks + mark
+        least = (RANK[rank], since, stands) if rank is not None else (0, 0, "")
+        weight = (RANK[kind], at, annotation)
+        if kind == "model" or weight < standing.get(name, least):
             continue
         standing[name] = weight
-        label[name] = (
-            row["id"], row["label"], row["by"], row["kind"], row["confidence"], at, row["origin"],
-        )  # fmt: skip
+        label[name] = (annotation, text, by, kind, confidence, at, origin)
     connection.executemany(
         "UPDATE sample SET said = ? WHERE n = ?",
-        [(marks, numbers[name]) for name, marks in said.items() if marks != known[name][1]],
+        [(marks, met[name][0]) for name, marks in said.items()],
     )
     connection.executemany(
         "UPDATE sample SET annotation = ?, label = ?, who = ?, kind = ?, confidence = ?, at = ?, "
         "answers = ? WHERE n = ?",
-        [(*values, numbers[name]) for name, values in label.items()],
+        [(*values, met[name][0]) for name, values in label.items()],
     )
-    sided = [name for name in label if known[name][0] is not None]
-    _count(connection, ((known[name][0], 1) for name in sided if known[name][4] is None))
-    _log(connection, [numbers[name] for name in sided])
+    sided = [name for name in label if met[name][1] is not None]
+    _count(connection, ((met[name][1], 1) for name in sided if met[name][5] is None))
+    _log(connection, [met[name][0] for name in sided])
 
 
 def said_mark(annotation: str) -> bytes:
