@@ -92,6 +92,9 @@ class DataPolicy(_Table):
     `{ label = "fine_label" }`."""
     out_of_image: Literal["refuse", "clip"] = "refuse"
     """A picture with a box that reaches beyond its edges is set aside, or the box is cut."""
+    leaks: Literal["refuse", "allow"] = "refuse"
+    """Near duplicates of which one is in training and the other in the hold-out flatter every
+    model: no snapshot is taken until one of the two is left out (`everloop data exclude`)."""
     max_pixels: Count = 50_000_000
     """A picture of more pixels is not decoded."""
     max_bytes: Count = 20_000_000

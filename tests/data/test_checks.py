@@ -1,16 +1,15 @@
 """A store checked whole: what was planted is found, what is sound is left alone."""
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 from tests.support import hostile
 from tests.support.clock import at
 from tests.support.pictures import png
+from tests.support.scenes import jpeg, scene
 
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.data.checks.enough import Needs, enough_to_start, fit_curve
@@ -34,25 +33,6 @@ LIMITS = DecodingLimits(ImageLimits())
 WANTED = Wanted(CLASSES, Needs(20, 5, 2), LIMITS)
 
 
-def _scene(seed: int, side: int = 96) -> Image.Image:
-    """A picture with as much in it as a photograph: shapes, shade and grain."""
-    generator = np.random.default_rng(seed)
-    coarse = generator.integers(30, 226, (7, 7, 3), np.uint8)
-    image = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
-    pixels: NDArray[np.int16] = np.asarray(image, np.int16).copy()
-    for _ in range(6):
-        top, left = generator.integers(0, side - 24, 2)
-        pixels[top : top + 24, left : left + 16] = generator.integers(0, 256, 3)
-    pixels += generator.integers(-8, 9, pixels.shape, np.int16)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-
-def _jpeg(image: Image.Image, quality: int = 85) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=quality)
-    return out.getvalue()
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> DataStore:
     """Sixty sound pictures, and one of each kind of dirt."""
@@ -60,18 +40,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> DataStore:
     for name in CLASSES:
         (folder / name).mkdir(parents=True)
     for seed in range(60):
-        (folder / CLASSES[seed % 2] / f"{seed}.jpg").write_bytes(_jpeg(_scene(seed)))
+        (folder / CLASSES[seed % 2] / f"{seed}.jpg").write_bytes(jpeg(scene(seed)))
     cat = folder / "cat"
     (cat / "copy.jpg").write_bytes((cat / "0.jpg").read_bytes())
-    (cat / "again.jpg").write_bytes(_jpeg(_scene(2).resize((70, 70)), 60))
-    (folder / "dog" / "same.jpg").write_bytes(_jpeg(_scene(4), 50))
-    (cat / "night.png").write_bytes(png(_scene(100).point(lambda value: value // 25)))
-    (cat / "glare.png").write_bytes(png(_scene(101).point(lambda value: 235 + value // 13)))
+    (cat / "again.jpg").write_bytes(jpeg(scene(2).resize((70, 70)), 60))
+    (folder / "dog" / "same.jpg").write_bytes(jpeg(scene(4), 50))
+    (cat / "night.png").write_bytes(png(scene(100).point(lambda value: value // 25)))
+    (cat / "glare.png").write_bytes(png(scene(101).point(lambda value: 235 + value // 13)))
     (cat / "grey.png").write_bytes(png(Image.new("RGB", (96, 96), (120, 121, 120))))
-    (cat / "soft.png").write_bytes(png(_scene(102).filter(ImageFilter.GaussianBlur(6))))
-    (cat / "strip.png").write_bytes(png(_scene(103).resize((1200, 40))))
+    (cat / "soft.png").write_bytes(png(scene(102).filter(ImageFilter.GaussianBlur(6))))
+    (cat / "strip.png").write_bytes(png(scene(103).resize((1200, 40))))
     (cat / "film.gif").write_bytes(hostile.gif_of(3))
-    (cat / "cut.jpg").write_bytes(_jpeg(_scene(104))[:900])
+    (cat / "cut.jpg").write_bytes(jpeg(scene(104))[:900])
     store = DataStore(folder.parent / "store")
     task = ImageClassification(CLASSES, (32, 32), 3)
     rules = IngestRules(task, ImageLimits(), SplitRule(0.3))
@@ -143,8 +123,8 @@ def test_only_one_source_is_checked_when_asked(store: DataStore) -> None:
 
 def test_samples_that_were_never_examined_are_examined_first(tmp_path: Path) -> None:
     store = DataStore(tmp_path)
-    pictures = [NewSample(_jpeg(_scene(seed)), str(seed), "s", "s") for seed in range(10)]
-    twice = NewSample(_jpeg(_scene(3), 40), "again", "s", "s")
+    pictures = [NewSample(jpeg(scene(seed)), str(seed), "s", "s") for seed in range(10)]
+    twice = NewSample(jpeg(scene(3), 40), "again", "s", "s")
     bad = NewSample(b"<html>", "bad", "s", "s")
     store.samples.add([*pictures, twice, bad], at(0), split=SplitRule(0.3))
     report = inspect(store, WANTED)
@@ -154,11 +134,11 @@ def test_samples_that_were_never_examined_are_examined_first(tmp_path: Path) -> 
 
 def test_a_leak_is_found_among_what_came_and_with_what_was_there(tmp_path: Path) -> None:
     store = DataStore(tmp_path)
-    old = [NewSample(_jpeg(_scene(seed)), str(seed), "s", "s") for seed in range(40)]
+    old = [NewSample(jpeg(scene(seed)), str(seed), "s", "s") for seed in range(40)]
     olds = store.samples.add(old, at(0), split=SplitRule(0.3))
     new = [
-        NewSample(_jpeg(_scene(5), 50), "copy", "s", "s"),
-        NewSample(_jpeg(_scene(90)), "other", "s", "s"),
+        NewSample(jpeg(scene(5), 50), "copy", "s", "s"),
+        NewSample(jpeg(scene(90)), "other", "s", "s"),
     ]
     news = store.samples.add(new, at(1), split=SplitRule(0.3))
     leaking_pairs(store, olds, lambda names: dict.fromkeys(names, "train"), LIMITS)
@@ -225,7 +205,7 @@ def test_a_learning_curve_needs_three_sizes_and_foretells_the_fourth() -> None:
 def test_an_annotation_that_is_no_label_of_the_task_is_told(tmp_path: Path) -> None:
     store = DataStore(tmp_path)
     [sample] = store.samples.add(
-        [NewSample(_jpeg(_scene(1)), "1", "s", "s")], at(0), split=SplitRule(0.3)
+        [NewSample(jpeg(scene(1)), "1", "s", "s")], at(0), split=SplitRule(0.3)
     )
     name = annotation_id(sample, "cow", "ann", "o")
     told = Annotation(name, sample, "cow", "ann", "person", None, at(0), "o")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from tests.support.pictures import bar
 from tests.support.shared import SHARED, needs_shared
 
 from everloop.data.checks import duplicates
@@ -20,7 +21,15 @@ def _small(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def near_duplicates(small: NDArray[np.uint8]) -> Sequence[Pair]:
-    return duplicates.near_duplicates(signatures(small), small.__getitem__)
+    return duplicates.near_duplicates(signatures(small), small.__getitem__, _large)
+
+
+def _large(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.zeros(len(rows), bool)
+
+
+def _tiny(rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.ones(len(rows), bool)
 
 
 def _names(folder: str, pattern: str) -> list[str]:
@@ -97,6 +106,20 @@ def test_copies_of_photographs_are_found(kind: str) -> None:
     assert len(pairs - copies) <= 2
 
 
+@pytest.mark.parametrize("count", [60, 120, 250])
+def test_few_drawings_give_no_false_alarm_either(count: int) -> None:
+    from sklearn.datasets import load_digits
+
+    drawings = [(scan * 15.9).astype(np.uint8) for scan in load_digits().images]
+    bars = [
+        np.asarray(Image.open(io.BytesIO(bar(seed % 2 == 0, seed))).convert("L"))
+        for seed in range(count)
+    ]
+    for pictures in (drawings[:count], drawings[count : 2 * count], bars):
+        small = np.stack([_small(Image.fromarray(each)) for each in pictures])
+        assert duplicates.near_duplicates(signatures(small), small.__getitem__, _tiny) == ()
+
+
 def test_flat_pictures_are_near_nothing() -> None:
     flat = np.full((20, 32, 32), 9, np.uint8)
     assert near_duplicates(flat) == ()
@@ -137,7 +160,7 @@ def test_new_pictures_are_compared_with_all_that_are_there() -> None:
     small = np.random.default_rng(1).integers(0, 256, (60, 32, 32), np.uint8)
     small[57], small[3] = small[20], small[9]
     new = np.arange(55, 60)
-    pairs = duplicates.near_duplicates(signatures(small), small.__getitem__, new)
+    pairs = duplicates.near_duplicates(signatures(small), small.__getitem__, _large, new)
     assert [(pair.first, pair.second) for pair in pairs] == [(20, 57)]
 
 

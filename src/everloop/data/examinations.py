@@ -96,6 +96,15 @@ class Examinations:
         flat = self._binary(samples, "signature")
         return np.frombuffer(flat, np.float16).reshape(-1, SIGNATURE_LENGTH)
 
+    def shorter_sides(self, samples: Sequence[SampleId]) -> "NDArray[np.int64]":
+        """Pixels of the shorter side of samples that were examined, `[N]`."""
+        import numpy as np
+
+        rows = self.rows()
+        table = self._table.take([rows[name] for name in samples], ["width", "height"])
+        wide, high = (table.column(name).to_numpy() for name in ("width", "height"))
+        return np.asarray(np.minimum(wide, high), np.int64)
+
     def all_signatures(self) -> "tuple[list[SampleId], NDArray[np.float16]]":
         """Every sample that was examined, once, and its signature `[N, 64]`."""
         import numpy as np

@@ -21,6 +21,9 @@ LEAST_COSINE = 0.8
 """Pairs whose lowest frequencies agree less are not laid over each other."""
 MOST_LEFT = 0.1
 """The share of variance that near duplicates may not share."""
+TINY, MOST_LEFT_OF_TINY = 64, 0.004
+"""Two scans of one digit share as much as two photographs of one scene: of pictures with a side
+of less than 64 pixels only what is practically the same counts."""
 MOST_RATIO = 0.08
 """That share, against the share left by strangers."""
 SAME = 0.0003
@@ -48,11 +51,14 @@ class Pair:
 
 Thumbnails: TypeAlias = "Callable[[NDArray[np.int64]], NDArray[np.uint8]]"
 """The thumbnails `[n, 32, 32]` of some rows."""
+AreTiny: TypeAlias = "Callable[[NDArray[np.int64]], NDArray[np.bool_]]"
+"""Whether the pictures of some rows have a side of less than `TINY` pixels, `[n]`."""
 
 
 def near_duplicates(
     signatures: "NDArray[np.float16]",
     thumbnails: Thumbnails,
+    are_tiny: AreTiny,
     among: "NDArray[np.int64] | None" = None,
 ) -> Sequence[Pair]:
     """All pairs of near duplicates, the closest first, by signatures `[N, 64]`.
@@ -68,7 +74,8 @@ def near_duplicates(
     if not len(first):
         return ()
     left = _left(thumbnails, first, second)
-    kept = left <= MOST_LEFT
+    tiny = are_tiny(first) | are_tiny(second)
+    kept = left <= np.where(tiny, MOST_LEFT_OF_TINY, MOST_LEFT)
     first, second, left = first[kept], second[kept], left[kept]
     strange = _strangers(vectors, thumbnails, np.unique(np.concatenate([first, second])))
     told = np.minimum(strange[first], strange[second])

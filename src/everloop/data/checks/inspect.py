@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from everloop.data.checks.duplicates import Pair, near_duplicates
+from everloop.data.checks.duplicates import TINY, Pair, near_duplicates
 from everloop.data.checks.enough import Enough, Needs, enough_to_start, imbalance
 from everloop.data.checks.examining import examine_missing
 from everloop.data.checks.finding import Finding, Item, present
@@ -138,9 +138,11 @@ def _labels(store: DataStore, wanted: Wanted) -> Mapping[SampleId, tuple[str, st
 
 
 def _pairs(store: DataStore, pictures: Sequence[SampleId]) -> Sequence[Pair]:
-    signatures = store.examinations.signatures(pictures)
+    known = store.examinations
     return near_duplicates(
-        signatures, lambda rows: store.examinations.thumbnails([pictures[row] for row in rows])
+        known.signatures(pictures),
+        lambda rows: known.thumbnails([pictures[row] for row in rows]),
+        lambda rows: known.shorter_sides([pictures[row] for row in rows]) < TINY,
     )
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from everloop.data.checks.duplicates import near_duplicates
+from everloop.data.checks.duplicates import TINY, near_duplicates
 from everloop.data.checks.examining import examine_missing
 from everloop.data.examined import DecodingLimits
+from everloop.data.leaks import Draft, Leak, LeakCheck
 from everloop.data.store import DataStore
 from everloop.ids import SampleId
 
@@ -37,6 +38,7 @@ def leaking_pairs(
     pairs = near_duplicates(
         signatures,
         lambda rows: store.examinations.thumbnails([names[row] for row in rows]),
+        lambda rows: store.examinations.shorter_sides([names[row] for row in rows]) < TINY,
         among,
     )
     met = sorted({row for pair in pairs for row in (pair.first, pair.second)})
@@ -47,3 +49,16 @@ def leaking_pairs(
         if "train" in by_side and "holdout" in by_side:
             found.append((by_side["train"], by_side["holdout"], pair.left))
     return found
+
+
+def near_duplicate_leaks(store: DataStore, limits: DecodingLimits) -> LeakCheck:
+    """What stops a snapshot that has near duplicates across its sides."""
+
+    def check(draft: Draft) -> Sequence[Leak]:
+        came = [SampleId(name) for name in draft.came.column("sample").to_pylist()]
+        return [
+            Leak(train, holdout, f"near duplicates, {left:.1%} of the variance is not shared")
+            for train, holdout, left in leaking_pairs(store, came, draft.sides, limits)
+        ]
+
+    return check

@@ -4,6 +4,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from everloop.action import Action, Outcome
+from everloop.data.checks.leaks import near_duplicate_leaks
+from everloop.data.examined import DecodingLimits
+from everloop.data.leaks import LeakCheck
 from everloop.data.take import LabelRule, take
 from everloop.errors import Refused
 from everloop.labels import decode
@@ -26,6 +29,7 @@ def snapshot(project: Project, turn: Turn, action: Action) -> Outcome:
         now=turn.now,
         split=project.split,
         labels=LabelRule(task.label_kind, _fits(task)),
+        leaks=_leaks(project),
     )
     missing = [name for name in task.classes if not taken.train_counts.get(name)]
     if missing and why_not_learnable(task) is None:
@@ -44,6 +48,12 @@ def snapshot(project: Project, turn: Turn, action: Action) -> Outcome:
             "labels": action.inputs["labels"],
         },
     )
+
+
+def _leaks(project: Project) -> LeakCheck | None:
+    if project.policy.data.leaks == "allow" or project.declaration.task.modality != "image":
+        return None
+    return near_duplicate_leaks(project.data, DecodingLimits(project.limits))
 
 
 def _fits(task: Task) -> Callable[[str], bool]:
