@@ -19,7 +19,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-_FIRST = tuple(f"everloop {name}" for name in ("data import", "train", "evaluate", "verify"))
+_FIRST = tuple(
+    f"everloop {name}" for name in ("data import", "data check", "train", "evaluate", "verify")
+)
 """What is done before the loop runs."""
 _ASKING = tuple(f"everloop {name}" for name in ("status", "why", "models", "label next", "privacy"))
 """What is asked of a running loop."""

@@ -55,9 +55,20 @@ def check(
             from everloop.data.checks.page import page
 
             _write(page_file, page(report, project.data, project.limits))
+    from everloop.loop.learning_curve import outlook
+
+    ahead = outlook(project)
     if as_json:
-        return emit(report.as_json())
-    return _print(report)
+        told = None if ahead is None else ahead.as_json()
+        return emit({**report.as_json(), "learning_curve": told})
+    _print(report)
+    if ahead is not None:
+        click.echo(
+            f"By the learning curve through {ahead.models} models: {ahead.error:.1%} errors with "
+            f"{ahead.train:,} training samples, {ahead.with_twice:.1%} with twice as many, "
+            f"{ahead.with_ten_times:.1%} with ten times."
+        )
+    return None
 
 
 def _print(report: "Report") -> None:

@@ -121,10 +121,10 @@ def fit_curve(points: Sequence[tuple[int, float]]) -> LearningCurve:
     import numpy as np
     from scipy.optimize import least_squares
 
+    if len({n for n, _ in points}) < 3:
+        raise Refused("a learning curve needs models learnt from three different amounts at least")
     sizes = np.array([float(n) for n, _ in points])
     errors = np.array([e for _, e in points])
-    if len(set(sizes.tolist())) < 3:
-        raise Refused("a learning curve needs models learnt from three different amounts at least")
     weights = np.sqrt(sizes / sizes.max())
 
     def off(parameters: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> object:
