@@ -1,6 +1,8 @@
 """Each layout read as it was written; detection; and what a reader may never do."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ from everloop.tasks.tabular import TabularClassification, TabularRegression
 from everloop.tasks.task import Task
 from everloop.testing.formats import FormatContract
 
+ROOT = Path(__file__).parents[2]
 BIKES = TabularRegression("cnt", ["hr", "temp"], "day")
 
 
@@ -291,3 +294,31 @@ def test_watching_is_told_how_far_it_is(tmp_path: Path) -> None:
 
     take_in(DataStore(tmp_path / "s"), tmp_path / "in", watch=watch)
     assert (seen[-1].done, seen[-1].total) == (4, 4) and seen[-1].bytes > 0
+
+
+_IMPORT = """
+import sys
+from pathlib import Path
+from everloop.data import ingest
+from everloop.data.store import DataStore
+from tests.support.layouts import take_in
+
+ingest._BATCH_ROWS = 10
+taken = take_in(DataStore(Path(sys.argv[1])), Path(sys.argv[2]),
+                watch=lambda p: bool(p.done > 40 and print("far", flush=True)))
+"""
+
+
+def test_an_import_killed_by_the_system_goes_on_where_it_was(tmp_path: Path) -> None:
+    for seed in range(300):
+        put(tmp_path / "in" / ("cat" if seed % 2 else "dog") / f"{seed}.png", picture(seed))
+    command = [sys.executable, "-c", _IMPORT, str(tmp_path / "store"), str(tmp_path / "in")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+    store = DataStore(tmp_path / "store")
+    before = store.samples.count()
+    rest = take_in(store, tmp_path / "in")
+    assert (rest.added, rest.known) == (300 - before, before)
+    assert store.samples.count() == len(store.annotations.current()) == 300

@@ -24,6 +24,7 @@ from everloop.data.formats.format import wanted_by
 from everloop.data.incoming import Incoming
 from everloop.data.location import Place, located
 from everloop.data.quarantine import shown
+from everloop.data.read_ahead import ahead
 from everloop.data.samples import NewSample
 from everloop.data.source import OpenSource, open_source
 from everloop.data.sources.tree import TooLarge, Tree
@@ -206,14 +207,19 @@ class _Intake:
         known = self._store.arrivals.of(self._source)
         for group in _groups(incoming, _LOOKED_UP):
             keys = [arrival_key(one) for one in group]
-            for one, key, is_in in zip(group, keys, known.has(keys), strict=True):
+            is_in = known.has(keys)
+            new = [
+                _Keyed(one, key)
+                for one, key, there in zip(group, keys, is_in, strict=True)
+                if key is None or not there
+            ]
+            self.passed += len(group) - len(new)
+            self._fed += len(group) - len(new)
+            for keyed, data in ahead(self._bytes_of, new, self._tree.readers):
                 self._fed += 1
-                if key is not None and is_in:
-                    self.passed += 1
-                    continue
-                data = self._bytes_of(one)
                 if data is not None:
-                    yield _Keyed(one, key), data
+                    self.read += len(data)
+                    yield keyed, data
                 if watch(self._progress()):
                     self._stopped = True
                     return
@@ -221,7 +227,9 @@ class _Intake:
                 self._stopped = True
                 return
 
-    def _bytes_of(self, one: Incoming) -> bytes | None:
+    def _bytes_of(self, keyed: _Keyed) -> bytes | None:
+        """A sample's bytes; None when it is set aside. Runs on any thread."""
+        one = keyed.incoming
         problem = "; ".join(one.problems)
         try:
             data = one.read(self._rules.limits.max_bytes)
@@ -229,7 +237,6 @@ class _Intake:
             reason: Reason = "too-many-bytes" if isinstance(error, TooLarge) else "unreadable"
             self._aside.add(one.name, reason, problem or str(error), None)
             return None
-        self.read += len(data)
         if problem:
             self._aside.add(one.name, "bad-label", problem, data)
             return None

@@ -19,6 +19,8 @@ _IN_MEMORY = 32 * 2**20
 class BucketTree:
     """The objects under a prefix, or one object. Listed once; the list is kept on disk."""
 
+    readers = 16
+
     def __init__(self, location: Location, single: str | None = None) -> None:
         """`single`: the one object under `location` that the source is."""
         self.name = single or location.name

@@ -14,6 +14,8 @@ from everloop.errors import Refused
 class FolderTree:
     """The files below a folder; a source that is a single file has just that one."""
 
+    readers = 1
+
     def __init__(self, place: Path) -> None:
         """Raises `Refused` when there is nothing at `place`."""
         if not place.exists():

@@ -37,6 +37,8 @@ class TarTree:
     only be read from its beginning.
     """
 
+    readers = 1
+
     def __init__(self, path: Path, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS) -> None:
         """Raises `Refused` for a member that leads out, a link, a device, or a bomb."""
         self.name = path.name

@@ -40,6 +40,10 @@ class Tree(Protocol):
     def name(self) -> str:
         """What people call it."""
 
+    @property
+    def readers(self) -> int:
+        """How many threads may read at once, and gain by it."""
+
     def walk(self) -> Iterator[Entry]:
         """Every file once, always in the same order; the listing is not held in memory."""
 

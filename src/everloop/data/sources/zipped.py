@@ -24,6 +24,8 @@ _ENCRYPTED = 0x1
 class ZipTree:
     """The members of a zip, all checked when it is opened, unpacked one by one when read."""
 
+    readers = 1
+
     def __init__(self, path: Path, limits: ArchiveLimits = DEFAULT_ARCHIVE_LIMITS) -> None:
         """Raises `Refused` for a member that leads out, a link, an encrypted one, or a bomb."""
         self.name = path.name
