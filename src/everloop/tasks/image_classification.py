@@ -1,13 +1,11 @@
 """One class for each image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from everloop.ids import Json
-from everloop.labels import Label, LabelKind
-from everloop.tasks.names import class_names, image_size, why_not
-from everloop.tasks.task import Modality
+from everloop.labels import LabelKind
+from everloop.tasks.images import ImageTask
 from everloop_runtime.images import ImageSpec
 
 if TYPE_CHECKING:
@@ -18,36 +16,12 @@ _BINS = 15
 
 
 @dataclass(frozen=True, init=False)
-class ImageClassification:
+class ImageClassification(ImageTask):
     """Images of `size` (height, width) and `channels` (1 grey, 3 RGB), each of one class."""
 
     kind: ClassVar[str] = "image-classification"
-    modality: ClassVar[Modality] = "image"
     label_kind: ClassVar[LabelKind] = "class"
-    classes: tuple[str, ...]
-    size: tuple[int, int]
-    channels: int
-
-    def __init__(
-        self, classes: str | Sequence[str], size: tuple[int, int] = (224, 224), channels: int = 3
-    ) -> None:
-        """A string of classes means one class a character. `Refused` when they do not do."""
-        object.__setattr__(self, "classes", class_names(classes, 2))
-        object.__setattr__(self, "size", image_size(size, channels))
-        object.__setattr__(self, "channels", channels)
-
-    def accepts(self, label: Label) -> str | None:
-        """Why a label is none of this task's; None when it is one."""
-        return why_not(label, self.label_kind, self.classes)
-
-    def declaration(self) -> Mapping[str, Json]:
-        """The task as JSON."""
-        return {
-            "kind": self.kind,
-            "classes": list(self.classes),
-            "size": list(self.size),
-            "channels": self.channels,
-        }
+    least_classes: ClassVar[int] = 2
 
     def spec(self) -> ImageSpec:
         """The pixels a model of this task takes."""

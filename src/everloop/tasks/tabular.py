@@ -21,7 +21,6 @@ class TabularRegression:
     kind: ClassVar[str] = "tabular-regression"
     modality: ClassVar[Modality] = "row"
     label_kind: ClassVar[LabelKind] = "value"
-    classes: ClassVar[tuple[str, ...]] = ()
     target: str
     features: tuple[str, ...]
     time: str | None
@@ -31,6 +30,11 @@ class TabularRegression:
         object.__setattr__(self, "target", target)
         object.__setattr__(self, "features", _columns(target, features))
         object.__setattr__(self, "time", time)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """None: labels are figures."""
+        return ()
 
     def accepts(self, label: Label) -> str | None:
         """Why a label is none of this task's; None when it is one."""
@@ -47,19 +51,12 @@ class TabularRegression:
 
 
 @dataclass(frozen=True, init=False)
-class TabularClassification:
-    """The class in the column `target`, one of `classes`, from the columns `features`.
-
-    `time` names the column that says when a row came about.
-    """
+class TabularClassification(TabularRegression):
+    """The class in the column `target`, one of `classes`, from the columns `features`."""
 
     kind: ClassVar[str] = "tabular-classification"
-    modality: ClassVar[Modality] = "row"
     label_kind: ClassVar[LabelKind] = "class"
-    target: str
-    classes: tuple[str, ...]
-    features: tuple[str, ...]
-    time: str | None
+    names: tuple[str, ...]
 
     def __init__(
         self,
@@ -69,24 +66,17 @@ class TabularClassification:
         time: str | None = None,
     ) -> None:
         """`Refused` when the classes or the columns do not do."""
-        object.__setattr__(self, "target", target)
-        object.__setattr__(self, "classes", class_names(classes, 2))
-        object.__setattr__(self, "features", _columns(target, features))
-        object.__setattr__(self, "time", time)
+        super().__init__(target, features, time)
+        object.__setattr__(self, "names", class_names(classes, 2))
 
-    def accepts(self, label: Label) -> str | None:
-        """Why a label is none of this task's; None when it is one."""
-        return why_not(label, self.label_kind, self.classes)
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the target may be."""
+        return self.names
 
     def declaration(self) -> Mapping[str, Json]:
         """The task as JSON."""
-        return {
-            "kind": self.kind,
-            "target": self.target,
-            "classes": list(self.classes),
-            "features": list(self.features),
-            "time": self.time,
-        }
+        return {**super().declaration(), "classes": list(self.names)}
 
 
 def _columns(target: str, features: Sequence[str]) -> tuple[str, ...]:
