@@ -13,6 +13,7 @@ from tests.support.bundles import graph, make_bundle
 from tests.support.pictures import flat
 
 from everloop.ids import BundleId
+from everloop_runtime.admission import Admission, admit
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.errors import Refused
 from everloop_runtime.ids import canonical_json, digest_bytes
@@ -125,3 +126,38 @@ def test_one_by_one_and_in_batches_the_answers_are_the_same(tmp_path: Path) -> N
     together = model.predict(images).probabilities
     alone = np.concatenate([model.predict(image[None]).probabilities for image in images])
     assert np.abs(together - alone).max() < 1e-6
+
+
+def test_a_bundle_of_the_first_format_loads_as_before(tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path)
+    told = json.loads((tmp_path / bundle / "bundle.json").read_bytes())
+    for name in ("MLmodel", "requirements.txt", "python_env.yaml"):
+        (tmp_path / bundle / name).unlink()
+        del told["files"][name]
+    for field in ("signature", "calibration", "thresholds"):
+        del told[field]
+    told["format"] = "everloop-bundle/1"
+    text = canonical_json(told)
+    (tmp_path / bundle / "bundle.json").write_bytes(text)
+    old = BundleId(digest_bytes(text))
+    (tmp_path / bundle).rename(tmp_path / old)
+    admitted = admit(tmp_path / old, old, Admission())
+    assert Model.load(admitted).bundle.manifest.calibration.method == "none"
+
+
+def test_a_manifest_states_what_the_graph_takes_and_gives(tmp_path: Path) -> None:
+    signature = open_bundle(tmp_path / make_bundle(tmp_path)).manifest.signature
+    assert signature is not None
+    assert [(t.name, t.type, t.shape) for t in (*signature.inputs, *signature.outputs)] == [
+        ("image", "uint8", (None, 8, 8, 1)),
+        ("probabilities", "float32", (None, 2)),
+        ("embedding", "float32", (None, None)),
+    ]
+
+
+def test_a_graph_made_for_other_pixels_than_the_manifest_says_is_refused() -> None:
+    runner = Graph(graph())
+    with pytest.raises(Refused, match="the graph takes pixels"):
+        runner.check_shapes(ImageSpec(9, 8, 1), 2)
+    with pytest.raises(Refused, match="probabilities; the manifest names 3"):
+        runner.check_shapes(ImageSpec(8, 8, 1), 3)

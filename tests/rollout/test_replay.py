@@ -18,7 +18,9 @@ from everloop.loop.controller import acquire, take_turn
 from everloop.loop.observe import observe
 from everloop.loop.project import Project
 from everloop.loop.pursuit import Pursuit, pursue
+from everloop.packaging.keys import make_keys
 from everloop.rollout.replay import Replay, judge_replay
+from everloop.rollout.service import trust_options
 from everloop.tasks.image_classification import ImageClassification
 
 TASK = ImageClassification(classes=CLASSES, size=(8, 8), channels=1)
@@ -81,8 +83,15 @@ def test_a_wrong_normalisation_never_gets_traffic(
     tmp_path: Path, place: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-    wrong = (sys.executable, "-m", "tests.support.wrong_service", place, "darker")
-    right = opened(write_project(tmp_path / "bars", level=1))
+    folder = write_project(tmp_path / "bars", level=1)
+    # Only what the loop has signed may be served: it signs what passed its gates.
+    public = make_keys(tmp_path / "key")
+    with (folder / "everloop.toml").open("a") as settings:
+        settings.write(f'[bundle]\nrequire_signature = true\ntrusted_keys = ["{public}"]\n')
+        settings.write(f'signing_key = "{tmp_path / "key"}"\n')
+    right = opened(folder)
+    asked = trust_options(right.policy.bundle)
+    wrong = (sys.executable, "-m", "tests.support.wrong_service", place, "darker", *asked)
     project = replace(right, commands=replace(right.commands, service=wrong))
     loop = project.policy.loop.model_copy(update={"attempts": 1})
     project = replace(project, policy=project.policy.model_copy(update={"loop": loop}))

@@ -21,8 +21,8 @@ from everloop.errors import Conflict, Refused, Unavailable
 from everloop_runtime.admission import Admission, admit
 from everloop_runtime.bundle import Bundle
 
-_AHEAD = 2
-"""Parts a process that are read ahead of their turn."""
+_AHEAD = 1
+"""Parts beyond one a process that wait for their turn: a store's pictures are in memory then."""
 _ENDED = "the process that read it was ended: by the picture, or by the system for memory"
 _SUFFIXES = (".parquet", ".lance")
 
@@ -122,7 +122,7 @@ def _done(pool: "_Workers", plan: Plan, source: Source) -> Iterator[_Done]:
     under_way: dict[Future[int], _Part] = {}
     suspects: deque[_Part] = deque()
     while True:
-        while len(under_way) < pool.size * _AHEAD and (part := next(waiting, None)) is not None:
+        while len(under_way) < pool.size + _AHEAD and (part := next(waiting, None)) is not None:
             under_way[pool.submit(part)] = part
         if not under_way:
             return

@@ -96,7 +96,7 @@ def image(
         "tag": order.tag if built else None,
         "builder": program_name,
         "context": str(out) if out else None,
-        "run": f"{program_name or 'docker'} run --read-only --cap-drop=all "
+        "run": f"{'docker' if program_name == 'docker' else 'podman'} run --read-only --cap-drop=all "
         f"--security-opt=no-new-privileges -p 8080:8080 {order.tag}",
     }
     emit(told) if as_json else show(told)

@@ -5,16 +5,19 @@ runtime and its dependencies, all files with one fixed time, so the same content
 gives the same image.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from everloop.errors import Refused, Unavailable
 from everloop.packaging.environment import copy_environment
 from everloop_runtime.bundle import MANIFEST, SIGNATURES, Bundle, open_bundle
+from everloop_runtime.ids import digest_bytes
 from everloop_runtime.images import DEFAULT_LIMITS
 from everloop_runtime.routes import Routes, write_routes
 from everloop_runtime.signatures import ANYBODY, Trust
@@ -33,7 +36,7 @@ COPY lib {home}/lib
 COPY bundles {home}/bundles
 COPY routes.json {home}/routes.json
 COPY --chown={user} capture /capture
-ENV PYTHONPATH={home}/lib PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV HOME=/tmp PYTHONPATH={home}/lib PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 LABEL everloop.product={product} everloop.bundle="{bundle}"
 USER {user}
 WORKDIR /capture
@@ -98,7 +101,8 @@ def _dockerfile(bundle: Bundle, order: ImageOrder) -> str:
     options = [
         *("--routes", f"{_HOME}/routes.json", "--bundles", f"{_HOME}/bundles"),
         *("--capture", "/capture", "--host", "0.0.0.0", "--allow-remote"),  # noqa: S104 - a container
-        *("--port", str(PORT)),
+        # Its clients call it by whatever name their network gives it.
+        *("--port", str(PORT), "--host-name", "*"),
     ]
     for key in order.trust.keys:
         options += ["--trusted-key", key]
@@ -129,24 +133,46 @@ def build_image(builder: str, order: ImageOrder, folder: Path) -> str:
 
     Raises `Unavailable` with the builder's last words when it fails.
     """
-    _run([*_command(builder, order.tag), str(folder)])
-    told = _run([*_inspect(builder), order.tag]).strip()
-    return told.removeprefix("sha256:")
-
-
-def _command(builder: str, tag: str) -> list[str]:
     if builder == "docker":
         # BuildKit sets every time in the image to SOURCE_DATE_EPOCH, given below.
         output = "type=docker,rewrite-timestamp=true"
-        return ["docker", "buildx", "build", "--no-cache", "--output", output, "--tag", tag]
-    # The docker format, because OCI's has no place for a health check.
-    return [builder, "build", "--no-cache", "--format", "docker", "--timestamp", "0", "--tag", tag]
+        build = ["docker", "buildx", "build", "--output", output, "--tag", order.tag]
+        _run([*build, str(folder)])
+        told = _run(["docker", "image", "inspect", "--format", "{{.Id}}", order.tag])
+        return told.strip().removeprefix("sha256:")
+    # The docker format, because OCI's has no place for a health check; one layer, because the
+    # history would name each layer's own random container.
+    build = [builder, "build", "--quiet", "--layers=false", "--format", "docker"]
+    first = _run([*build, "--timestamp", "0", "--tag", order.tag, str(folder)]).strip()
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch) / "image"
+        _run([builder, "push", "--quiet", order.tag, f"dir:{place}"])
+        forget_container(place)
+        built = _run([builder, "pull", "--quiet", f"dir:{place}"]).strip().splitlines()[-1]
+        _run([builder, "tag", built, order.tag])
+    if first != built:
+        _run([builder, "rmi", first])
+    return built.removeprefix("sha256:")
 
 
-def _inspect(builder: str) -> list[str]:
-    if builder == "buildah":
-        return ["buildah", "inspect", "--type", "image", "--format", "{{.FromImageID}}"]
-    return [builder, "image", "inspect", "--format", "{{.Id}}"]
+def forget_container(image: Path) -> None:
+    """Take the random name of the container that built it out of an image in a folder.
+
+    `image`: as `podman push IMAGE dir:FOLDER` writes it. Without it the image's id, which is the
+    digest of its settings, would be another each time.
+    """
+    stated = image / "manifest.json"
+    manifest = json.loads(stated.read_bytes())
+    old = image / str(manifest["config"]["digest"]).removeprefix("sha256:")
+    settings = json.loads(old.read_bytes())
+    settings.pop("container", None)
+    for part in ("config", "container_config"):
+        settings.get(part, {}).pop("Hostname", None)
+    data = json.dumps(settings, sort_keys=True, separators=(",", ":")).encode()
+    old.unlink()
+    (image / digest_bytes(data)).write_bytes(data)
+    manifest["config"] |= {"digest": f"sha256:{digest_bytes(data)}", "size": len(data)}
+    stated.write_text(json.dumps(manifest), encoding="utf-8")
 
 
 def _run(command: list[str]) -> str:

@@ -8,7 +8,7 @@ from everloop.evaluation.evaluate import evaluate as measure
 from everloop.evaluation.evaluate import save
 from everloop.ids import BundleId, Json, SnapshotId
 from everloop.loop.jobs.folder import JobFolder
-from everloop_runtime.bundle import open_bundle
+from everloop_runtime.admission import Admission, admit
 from everloop_runtime.model import Model
 
 
@@ -16,7 +16,8 @@ def evaluate(job: JobFolder) -> Mapping[str, Json]:
     """The digest of the stored evaluation and its headline figures."""
     bundle = BundleId(job.inputs["bundle"])
     snapshot = job.data.snapshots.open(SnapshotId(job.inputs["snapshot"]))
-    model = Model.load(open_bundle(job.layout.bundles / bundle, bundle))
+    # Tried here, it need not be tried again by the service that is to serve it.
+    model = Model.load(admit(job.layout.bundles / bundle, bundle, Admission()))
     task = job.task
     held = read_side(job.data, snapshot, "holdout", classes=task.classes, spec=task.spec())
     evaluation = measure(model, snapshot.id, held, task)
