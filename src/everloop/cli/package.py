@@ -90,14 +90,15 @@ def image(
         built = None
         if program_name is not None:
             built = images.build_image(program_name, order, context)
+    runner = "docker" if program_name == "docker" else "podman"
     told = {
         "bundle": opened.id,
         "image": built,
         "tag": order.tag if built else None,
         "builder": program_name,
         "context": str(out) if out else None,
-        "run": f"{'docker' if program_name == 'docker' else 'podman'} run --read-only --cap-drop=all "
-        f"--security-opt=no-new-privileges -p 8080:8080 {order.tag}",
+        "run": f"{runner} run --read-only --cap-drop=all "
+        f"--security-opt=no-new-privileges -p {images.PORT}:{images.PORT} {order.tag}",
     }
     emit(told) if as_json else show(told)
 
