@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, TypeVar
 
 from everloop.data.location import Location, Place, located
 from everloop.data.store import DataStore
@@ -28,8 +28,7 @@ _AHEAD = 4
 """Batches that are read or decoded before they are asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(NamedTuple):
     """One sample with its label."""
 
     sample: SampleId
@@ -83,13 +82,9 @@ class SnapshotReader:
 
         Raises `Refused` when the bytes of one are no longer in the store.
         """
-        part = self.rows.select(["sample", "label"]).take(list(rows))
-        names, labels = (part.column(name).to_pylist() for name in ("sample", "label"))
+        names, labels = (column.take(_numbers(rows)).to_pylist() for column in self._told)
         data = self._read(list(rows), names)
-        return [
-            Example(SampleId(name), label, each)
-            for name, label, each in zip(names, labels, data, strict=True)
-        ]
+        return list(map(Example, names, labels, data))
 
     def __iter__(self) -> Iterator[Example]:
         return (example for batch in self.batches() for example in batch)
@@ -123,6 +118,10 @@ class SnapshotReader:
     @cached_property
     def _store(self) -> DataStore:
         return DataStore(self.location, self.cache)
+
+    @cached_property
+    def _told(self) -> "Sequence[pa.Array]":
+        return [_one_array(self.rows.column(name)) for name in ("sample", "label")]
 
     @cached_property
     def _places(self) -> "NDArray[np.int64]":
@@ -162,6 +161,19 @@ class SnapshotReader:
             return np.arange(len(self))
         self._locate(list(range(len(self))), self.rows.column("sample").to_pylist())
         return np.argsort(self._places, kind="stable")
+
+
+def _numbers(rows: Sequence[int]) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.array(rows, pa.int64())
+
+
+def _one_array(column: "pa.ChunkedArray") -> "pa.Array":
+    """A column of combined chunks as one array."""
+    import pyarrow as pa
+
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
 
 def _ahead(

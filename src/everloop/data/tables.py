@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -214,20 +214,30 @@ class LanceTable:
     ) -> "pa.Table":
         """Rows by `_rowid`, in the order asked for, fewer where rows are gone.
 
-        Raises `Conflict` when the table was rewritten since the ids were read.
+        Reads the version that is open, as far as it has them: rows never change. Raises `Conflict`
+        when the table was rewritten since the ids were read.
         """
+        import numpy as np
+
+        rows = np.asarray(row_ids, np.int64)
+        if self._open is not None and len(rows):
+            # Its files may have been removed meanwhile, and then the newest version knows better.
+            with suppress(OSError, ValueError, Conflict):
+                return self._rows_of(self._open, rows, columns)
         dataset = self.dataset()
-        if dataset is None or not len(row_ids):
+        if dataset is None or not len(rows):
             return self._empty(columns)
-        # Lance panics on an address of a fragment that is not there.
-        present = self._fragment_numbers(dataset)
-        if not {int(row) >> _ADDRESS_BITS for row in row_ids} <= present:
-            raise Conflict(f"{self._place.name} was rewritten meanwhile; look again")
         with self._translated():
-            rows = dataset._take_rows(
-                [int(row) for row in row_ids], columns=_present(columns, dataset)
-            )
-        return self._completed(rows, columns)
+            return self._rows_of(dataset, rows, columns)
+
+    def _rows_of(
+        self, dataset: "lance.LanceDataset", rows: "NDArray[np.int64]", columns: list[str]
+    ) -> "pa.Table":
+        # Lance panics on an address of a fragment that is not there.
+        if not self._fragment_numbers(dataset).issuperset((rows >> _ADDRESS_BITS).tolist()):
+            raise Conflict(f"{self._place.name} was rewritten meanwhile; look again")
+        found = dataset._take_rows(rows.tolist(), columns=_present(columns, dataset))
+        return self._completed(found, columns)
 
     def _fragment_numbers(self, dataset: "lance.LanceDataset") -> frozenset[int]:
         if self._numbered is None or self._numbered[0] != dataset.version:
