@@ -40,9 +40,11 @@ def anna() -> list[SampleId]:
     return sorted(sample_id(picture(number)) for number in ANNA)
 
 
-def on_store(folder: Path, store: ObjectStore | None) -> tuple[Path, Mapping[str, str]]:
+def on_store(
+    folder: Path, store: ObjectStore | None, *, pictures: int = 1
+) -> tuple[Path, Mapping[str, str]]:
     """A project's folder with its data on an object store or in itself, and the environment."""
-    write_project(folder, pictures=1)
+    write_project(folder, pictures=pictures)
     if store is None:
         return folder, {}
     uri = store.bucket().uri
