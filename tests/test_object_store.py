@@ -22,9 +22,9 @@ def test_a_product_lives_on_an_object_store(
     folder, environment = on_store(tmp_path / "product", radosgw.store, pictures=40)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    taken = told(folder, "data", "import", "data/labelled")
+    taken = told(folder, "data", "import", folder / "data" / "labelled")
     assert taken["added"] == 80
-    again = told(folder, "data", "import", "data/labelled")
+    again = told(folder, "data", "import", folder / "data" / "labelled")
     assert again["added"] == 0
     trained = told(folder, "train")
     evaluated = told(folder, "evaluate", trained["bundle"])
@@ -41,5 +41,5 @@ def test_a_product_lives_on_an_object_store(
     done = forget(project, Wanted([lost]), by="ann", now=datetime.now(UTC))
     certified: Any = done.certificate.told
     assert [model["bundle"] for model in certified["models"]] == [trained["bundle"]]
-    said = everloop(folder, "data", "import", "data/labelled", "--json")
+    said = everloop(folder, "data", "import", folder / "data" / "labelled", "--json")
     assert said.json()["added"] == 0

@@ -35,7 +35,7 @@ class FolderBlobs:
         path = self._path(key)
         with _translated(key):
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f"{_DRAFT}{secrets.token_hex(8)}")
+            draft = path.with_name(f"{DRAFT}{secrets.token_hex(8)}")
             try:
                 with draft.open("xb") as file:
                     file.write(data)
@@ -111,7 +111,8 @@ class FolderBlobs:
         return self._folder.joinpath(*PurePosixPath(checked_key(key)).parts)
 
 
-_DRAFT = ".draft-"
+DRAFT = ".draft-"
+"""How the names of files begin that are being written."""
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -122,7 +123,7 @@ def _files(folder: Path) -> Iterator[Path]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _files(Path(entry.path))
-        elif not entry.name.startswith(_DRAFT):
+        elif not entry.name.startswith(DRAFT):
             yield Path(entry.path)
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -153,6 +153,28 @@ class Rewriting:
                 with _gone_meanwhile():
                     named |= _named(dataset.checkout_version(version["version"]))
         return [blob for blob in listed if blob.key not in named]
+
+    def old_values(self, column: str, before: datetime | None) -> set[str]:
+        """What a column has in the files that were written before a moment, or in all."""
+        written = {blob.key: blob.modified for blob in self._files.list("data")}
+        dataset = self.open()
+        fragments = [] if dataset is None else dataset.get_fragments()
+        found: set[str] = set()
+        for fragment in fragments:
+            moments = [written.get(f"data/{file.path}") for file in fragment.metadata.files]
+            if before is None or all(m is not None and m < before for m in moments):
+                found.update(fragment.to_table(columns=[column]).column(column).to_pylist())
+        return found
+
+    def versions(self) -> int:
+        """How many versions can be opened."""
+        dataset = self.open()
+        return 0 if dataset is None else len(dataset.versions())
+
+    def fragments(self) -> int:
+        """How many files its rows lie in."""
+        dataset = self.open()
+        return 0 if dataset is None else len(dataset.get_fragments())
 
     def delete_files(self, keys: Iterable[str]) -> None:
         """Remove files that `orphans` told of."""
