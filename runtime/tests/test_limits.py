@@ -1,6 +1,7 @@
 """Who may ask, how much at once, and what several workers have in common."""
 
 import http.client
+import json
 import os
 import signal
 import threading
@@ -162,3 +163,18 @@ def test_the_supervisors_end_ends_the_workers(tmp_path: Path) -> None:
         while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_span_of_a_request_belongs_to_the_trace_it_came_with(tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra 'traces' is not installed")
+    champion = make_bundle(tmp_path / "bundles")
+    routes = Routes(generation=1, champion=champion)
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    with running_service(tmp_path, routes, "--traces", "log") as running:
+        with Client(running.url, traceparent=f"00-{trace}-{parent}-01") as client:
+            client.predict(flat(9))
+        running.process.send_signal(signal.SIGTERM)
+        assert running.process.wait(30) == 0
+    lines = map(json.loads, (tmp_path / "log.txt").read_text().splitlines())
+    (span,) = [line for line in lines if line["message"] == "POST /v1/predict"]
+    assert (span["trace_id"], span["parent_id"], span["status"]) == (trace, parent, "200")

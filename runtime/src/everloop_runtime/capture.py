@@ -30,6 +30,7 @@ from everloop_runtime.segments import (
     image_frame,
     read_feedback,
     read_segment,
+    row_of,
     whole_frames,
 )
 
@@ -337,17 +338,7 @@ def _encode(
 def _batch(record: Captured) -> AnswerBatch:
     import numpy as np
 
-    row = Row(
-        prediction=record.prediction,
-        sample=None,
-        role=record.role,
-        key=record.key,
-        at=record.at,
-        latency_ms=record.latency_ms,
-        error=record.error,
-        label=record.label,
-        confidence=record.confidence,
-    )
+    row = row_of(record, None)
     batch = AnswerBatch(record.bundle, [row], [record.image])
     if record.status == "ok":
         batch.probabilities = np.array([record.probabilities], np.float32)

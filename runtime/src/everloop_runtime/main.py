@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--require-signature", action="store_true", help="serve only what a trusted key has signed")
     add("--trial-seconds", type=float, default=30.0, help="for a bundle's trial before loading")
     add("--trial-memory", type=int, default=4 * 2**30, help="bytes for a bundle's trial")
+    add("--traces", choices=("otlp", "log"), help="where OpenTelemetry spans of requests go")
     add("--allow-remote", action="store_true", help="listen on an address that others can reach")
     add("--exit-with-parent", action="store_true",
         help="end when the starting process is gone")  # fmt: skip
@@ -135,7 +136,10 @@ def _workers(text: str) -> int:
 def _settings(options: argparse.Namespace) -> "ServiceSettings":
     from everloop_runtime.keys import KeyRing
     from everloop_runtime.service import ServiceSettings
+    from everloop_runtime.tracing import Tracer
 
+    if options.traces is not None:
+        Tracer(options.traces).close()
     if options.keys is not None:
         KeyRing(options.keys)
     elif options.allow_remote and not _is_loopback(options.host):
@@ -158,6 +162,7 @@ def _settings(options: argparse.Namespace) -> "ServiceSettings":
         keys=options.keys,
         in_flight=options.in_flight,
         in_flight_of_one=options.in_flight_of_one,
+        traces=options.traces,
         deadline=options.deadline,
     )
 
@@ -204,8 +209,11 @@ async def _serve(
     await service.prepare()
     server = Server(service)
     await server.start(listening)
-    # Probes are answered while models are being loaded.
+    # Probes are answered while models are being loaded; the libraries that they need are loaded
+    # while the bundle is on trial in a process of its own.
+    libraries = asyncio.get_running_loop().run_in_executor(None, _load_libraries)
     await service.start()
+    await libraries
     # What is there by now stays: the garbage collector need not look at it again and again.
     gc.freeze()
     started()

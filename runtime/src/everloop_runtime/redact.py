@@ -7,12 +7,12 @@ from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import PredictionId, SampleId
 from everloop_runtime.segments import (
     Captured,
-    Row,
     answers_frame,
     feedback_frame,
     image_frame,
     read_feedback,
     read_segment,
+    row_of,
 )
 
 
@@ -49,17 +49,7 @@ def drop_samples(path: Path, samples: Container[SampleId]) -> int:
 def _answer(record: Captured) -> list[bytes]:
     import numpy as np
 
-    row = Row(
-        prediction=record.prediction,
-        sample=record.sample,
-        role=record.role,
-        key=record.key,
-        at=record.at,
-        latency_ms=record.latency_ms,
-        error=record.error,
-        label=record.label,
-        confidence=record.confidence,
-    )
+    row = row_of(record, record.sample)
     if record.status == "error":
         return answers_frame(record.bundle, [row], None, None)
     probabilities = np.array([record.probabilities], np.float32)

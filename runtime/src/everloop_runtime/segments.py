@@ -92,6 +92,21 @@ class Row(msgspec.Struct, array_like=True):
     confidence: float | None = None
 
 
+def row_of(record: Captured, sample: SampleId | None) -> Row:
+    """What an answers frame's header says of a record."""
+    return Row(
+        prediction=record.prediction,
+        sample=sample,
+        role=record.role,
+        key=record.key,
+        at=record.at,
+        latency_ms=record.latency_ms,
+        error=record.error,
+        label=record.label,
+        confidence=record.confidence,
+    )
+
+
 class AnswersHeader(msgspec.Struct, frozen=True):
     """The header of an answers frame."""
 

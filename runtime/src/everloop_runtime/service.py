@@ -30,6 +30,7 @@ from everloop_runtime.problems import Problem
 from everloop_runtime.protocol import Protocol
 from everloop_runtime.segments import FeedbackRecord
 from everloop_runtime.signatures import ANYBODY, Trust
+from everloop_runtime.tracing import Target, Tracer
 from everloop_runtime.trial import DEFAULT_TRIAL, TrialLimits
 from everloop_runtime.wire import Request
 
@@ -65,6 +66,8 @@ class ServiceSettings:
     """Requests that may be on their way in one process."""
     in_flight_of_one: int = 512
     """Of them, requests of one client."""
+    traces: Target | None = None
+    """Where spans of requests go; None: there are none."""
     deadline: float = 30.0
     """Seconds after which a request is given up."""
 
@@ -91,6 +94,7 @@ class Service:
         self._guard = Guard(settings.hosts, self._keys)
         self._room = Room(settings.in_flight, settings.in_flight_of_one)
         self._protocol = Protocol(self.fleet, self._room, settings.limits.max_bytes)
+        self._tracer = None if settings.traces is None else Tracer(settings.traces)
         self._flushed = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
@@ -133,6 +137,8 @@ class Service:
         await self.predictor.close()
         self.fleet.close()
         await self.outbox.close()
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close)
         self._tell()
 
     async def _follow(self) -> None:
@@ -200,6 +206,8 @@ class Service:
 
     def answer(self, request: Request) -> None:
         """Have a whole request answered."""
+        if self._tracer is not None and request.path not in _OPEN_TO_ALL:
+            self._tracer.begin(request)
         try:
             later = self._handler(request)(request)
         except Problem as problem:

@@ -48,7 +48,17 @@ class WireLimits:
 class Request:
     """One request, whole when the application gets it; answered once."""
 
-    __slots__ = ("_connection", "began", "body", "client", "headers", "method", "path", "query")
+    __slots__ = (
+        "_connection",
+        "began",
+        "body",
+        "client",
+        "headers",
+        "method",
+        "path",
+        "query",
+        "when_answered",
+    )
 
     def __init__(self, connection: "Connection", url: bytes) -> None:
         self._connection = connection
@@ -62,6 +72,8 @@ class Request:
         self.body = b""
         self.began = 0.0
         """When it was whole, on `time.perf_counter`."""
+        self.when_answered: Callable[[int], None] | None = None
+        """Told the status once it is answered."""
         self.client = ""
         """Who asks, once the application has found out."""
 
@@ -74,6 +86,8 @@ class Request:
         self, status: int, body: bytes, headers: bytes = b"", content_type: bytes = _JSON
     ) -> None:
         """Send the answer. `headers`: further ones, each with its line end."""
+        if self.when_answered is not None:
+            self.when_answered(status)
         self._connection.answer(self, status, body, headers, content_type)
 
     def refuse(self, problem: Problem) -> None:
