@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,38 @@ def test_a_tag_moved_by_two_at_once_is_a_conflict(
     monkeypatch.setattr(Tags, "_moves", lambda *_: [])
     with pytest.raises(Conflict, match="moved by another"):
         store.snapshots.tag("live", second)
+
+
+def _grow_for_ever(place: Path, told: Connection) -> None:
+    store = DataStore(place)
+    for number in range(1_000, 2_000):
+        _add(store, [number, -number])
+        _say(store, {number: "a", -number: "b"}, number)
+        told.send(_take(store, number).id)
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_killed_anywhere_a_store_is_whole_and_goes_on(
+    store: DataStore, tmp_path: Path, steps: int
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    told, tell = context.Pipe(duplex=False)
+    process = context.Process(target=_grow_for_ever, args=(tmp_path / "store", tell), daemon=True)
+    process.start()
+    taken = [told.recv() for _ in range(steps)]
+    # In the middle of the next step, wherever that is.
+    process.kill()
+    process.join()
+    for snapshot in taken:
+        opened = store.snapshots.open(snapshot)
+        assert opened.rows.num_rows == len(opened)
+    facts = store.samples.facts().column("id").to_pylist()
+    assert len(set(facts)) == len(facts) >= 60 + 2 * steps
+    assert [sample_id(data) for data in store.samples.read(facts)] == facts
+    shutil.copytree(tmp_path / "store", tmp_path / "copy")
+    shutil.rmtree(tmp_path / "copy" / ".cache")
+    last = _take(store)
+    assert _take(DataStore(tmp_path / "copy")).id == last.id
+    _add(store, [5_000])
+    _say(store, {5_000: "c"}, 1)
+    assert len(store.snapshots.open(_take(store).id)) == last.train + last.holdout + 1
