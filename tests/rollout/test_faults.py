@@ -69,9 +69,10 @@ def test_a_canary_that_dies_after_50_requests_is_sent_back_and_no_request_fails(
 
 
 def test_a_slow_canary_is_sent_back(life: Planted) -> None:
-    bundle = make_bundle(life.project.layout.bundles, model=graph(loops_on_bright=25_000))
+    bundle = make_bundle(life.project.layout.bundles, model=graph(loops_on_bright=40_000))
     _in_its_place(life, bundle)
-    _send(life, range(240), bright=True)
+    # Of fewer answers the champion's 95th percentile has no upper bound.
+    _send(life, range(420), bright=True)
     _sent_back(life, bundle, "latency: ")
 
 
@@ -95,3 +96,40 @@ def test_a_shadow_wrong_on_one_class_is_sent_back_before_anyone_saw_its_answers(
     assert {answer.role for answer in answers} == {"champion"}
     until(lambda: life.client.status()["mirror"]["shown"] >= 40, why="copies were not shown")
     _sent_back(life, bundle, "disagreement: ")
+
+
+@pytest.mark.parametrize("life", [{"strategy": "blue-green"}], indirect=True)
+def test_a_new_champion_that_fails_is_covered_by_the_former_and_returned_from(
+    life: Planted,
+) -> None:
+    former = life.project.releases.current().champion
+    bundle = make_bundle(life.project.layout.bundles, 1.0, breaks_on_bright=True)
+    life.try_out(bundle)
+    life.turns_until("promote")
+    until(lambda: life.client.predict(_picture(1, bright=False)).bundle == bundle, why="no green")
+    assert life.client.status()["fallback"] == former
+    answers = [life.client.predict(_picture(n, bright=True)) for n in range(8)]
+    assert {(a.bundle, a.role, a.label) for a in answers} == {(former, "fallback", "bright")}
+    step = life.turns_until("rollback")
+    assert "the service cannot run the new champion: 5 of its last 5" in step.decision.reason
+    until(lambda: life.client.status()["champion"] == former, why="the service never went back")
+    release = life.project.releases.current()
+    assert (release.champion, release.previous, release.canary) == (former, None, None)
+
+
+@pytest.mark.parametrize(
+    "life", [{"strategy": "shadow-then-canary", "requests": 15}], indirect=True
+)
+def test_a_good_candidate_goes_from_shadow_to_canary_to_champion(life: Planted) -> None:
+    bundle = make_bundle(life.project.layout.bundles, 0.5)
+    _in_its_place(life, bundle)
+    modes = []
+    for start in range(0, 4000, 40):
+        candidate = life.project.releases.current().canary
+        if candidate is None:
+            break
+        modes.append(candidate.mode)
+        _send(life, range(start, start + 40), bright=bool(start % 80))
+        life.turn()
+    assert list(dict.fromkeys(modes)) == ["shadow", "canary"]
+    assert life.project.releases.current().champion == bundle

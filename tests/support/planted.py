@@ -41,7 +41,8 @@ level = 1
 [rollout]
 strategy = "{strategy}"
 shares = [0.5]
-min_requests = 100000
+min_requests = {requests}
+soak = "10ms"
 deadline = "{deadline}"
 [serve]
 port = 0
@@ -55,11 +56,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def brightness_project(folder: Path, *, strategy: str = "canary", deadline: str = "5s") -> Project:
-    """A project whose bundles are those of `tests.support.bundles`; nothing is ever healthy."""
+def brightness_project(
+    folder: Path, *, strategy: str = "canary", deadline: str = "5s", requests: int = 100_000
+) -> Project:
+    """A project whose bundles are those of `tests.support.bundles`.
+
+    `requests`: what a step must have answered; by default so many that none is ever healthy.
+    """
     folder.mkdir(parents=True)
     (folder / "product.py").write_text(_PRODUCT)
-    policy = _POLICY.format(strategy=strategy, deadline=deadline)
+    policy = _POLICY.format(strategy=strategy, deadline=deadline, requests=requests)
     (folder / "everloop.toml").write_text(policy)
     return opened(folder)
 

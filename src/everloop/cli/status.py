@@ -35,6 +35,7 @@ def command(program: Program, path: Path, *, as_json: bool) -> None:
         else {"bundle": canary.bundle, "share": canary.share, "mode": canary.mode},
         "labels": {"train": world.labels.train, "holdout": world.labels.holdout},
         "answers": world.answers,
+        "feedback": dict(project.data.feedback.counts()),
         "label_tasks": world.queue.open,
         "candidate": None if pursuit is None else f"{pursuit.name}: {pursuit.reason}",
         "signal": None if signal is None or signal.outcome is None
