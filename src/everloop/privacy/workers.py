@@ -69,8 +69,12 @@ class FilterWorkers:
                 if done := self._receive(busy.pop(pipe)):
                     yield done
             for worker in busy.values():
-                if worker.deadline <= time.monotonic():
-                    yield self._give_up(worker)
+                if worker.deadline > time.monotonic():
+                    continue
+                # Its answer may have come while another one was being replaced.
+                late = self._receive(worker) if worker.pipe.poll() else self._give_up(worker)
+                if late:
+                    yield late
 
     def _feed(self, originals: Iterator[Original]) -> None:
         for worker in self._workers:
