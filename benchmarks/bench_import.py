@@ -30,11 +30,11 @@ from everloop_runtime.images import ImageLimits
 
 AIM = 0.7
 """Of the decode limit."""
-ROUNDS = 2
+ROUNDS = 3
 KINDS = {
-    "photographs, JPEG 1280 x 960": (300, (1280, 960), "JPEG"),
-    "8 KB JPEG, 128 x 128": (5_000, (128, 128), "JPEG"),
-    "8 KB PNG, 56 x 56": (5_000, (56, 56), "PNG"),
+    "photographs, JPEG 1280 x 960": (600, (1280, 960), "JPEG"),
+    "8 KB JPEG, 128 x 128": (12_000, (128, 128), "JPEG"),
+    "8 KB PNG, 56 x 56": (12_000, (56, 56), "PNG"),
 }
 _DIFFERENT = 30
 

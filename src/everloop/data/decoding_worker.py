@@ -46,9 +46,9 @@ def main(arguments: Sequence[str], decoder: Decode = decode) -> int:
 def _warm_up() -> None:
     """Load what decoding needs before memory counts."""
     import numpy as np
-    from PIL import Image
+    from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register
 
-    Image.init()
+    Image.preinit()
     signatures(np.zeros((1, THUMBNAIL_SIDE, THUMBNAIL_SIDE), np.uint8))
 
 

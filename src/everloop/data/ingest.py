@@ -269,13 +269,15 @@ class _Intake:
         sample = sample_id(data)
         if told is not None and log is not None:
             log.add(sample, told)
-        item = _Item(one.name, sample, self._sample(one, data, told), text, keyed.key)
+        item = _Item(one.name, sample, self._sample(one, sample, data, told), text, keyed.key)
         self._batch.append(item)
         self._batch_bytes += len(data)
         if self._batch_bytes >= _BATCH_BYTES or len(self._batch) >= _BATCH_ROWS:
             self._store_batch()
 
-    def _sample(self, one: Incoming, data: bytes, told: Examined | None) -> NewSample:
+    def _sample(
+        self, one: Incoming, name: SampleId, data: bytes, told: Examined | None
+    ) -> NewSample:
         form, width, height = ("ROW", 0, 0) if told is None else (
             told.format, told.width, told.height
         )  # fmt: skip
@@ -292,6 +294,7 @@ class _Intake:
             one.taken_at,
             one.side,
             one.meta,
+            name,
         )
 
     def _store_batch(self) -> None:

@@ -46,6 +46,8 @@ class NewSample:
     """The side that its source gives it."""
     meta: Mapping[str, str] = field(default_factory=dict)
     """What else is known of it, such as its camera."""
+    id: SampleId | None = None
+    """The hash of `data`, by whoever took it already; None: it is taken here."""
 
 
 class Samples:
@@ -72,7 +74,7 @@ class Samples:
         """
         added: list[SampleId] = []
         for batch in _batches(samples):
-            brought = {sample_id(sample.data): sample for sample in batch}
+            brought = {sample.id or sample_id(sample.data): sample for sample in batch}
             known = self._catalogue.placed(list(brought))
             passed = known.keys() | self._forgotten.ids()
             new = {name: sample for name, sample in brought.items() if name not in passed}
