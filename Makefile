@@ -21,6 +21,7 @@ lint: setup          ## style, types, layers
 bench: setup         ## each benchmark beside what it is measured against
 	@$(BIN)/python benchmarks/bench_loop.py
 	@$(BIN)/python benchmarks/bench_snapshot.py
+	@$(BIN)/python benchmarks/bench_sources.py
 	@$(BIN)/python benchmarks/bench_import.py
 
 setup: $(VENV)/installed

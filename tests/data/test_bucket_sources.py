@@ -13,7 +13,7 @@ from everloop.data.location import Location
 from everloop.data.sources.bucket import BucketTree
 from everloop.data.sources.tree import TooLarge
 from everloop.data.store import DataStore
-from everloop.errors import Refused
+from everloop.errors import Refused, Unavailable
 
 
 def _upload(folder: Path, place: Location) -> None:
@@ -80,3 +80,16 @@ def test_no_other_scheme_is_a_source(tmp_path: Path) -> None:
     for uri in ("http://127.0.0.1/x", "file:///etc", "s4://bucket/x"):
         with pytest.raises(Refused):
             take_in(DataStore(tmp_path / "store"), Location(uri))
+
+
+def test_a_bucket_that_does_not_answer_is_not_asked_at_every_turn() -> None:
+    options = {"endpoint": "http://127.0.0.1:9", "timeout_s": "1", "patience_s": "1",
+               "access_key_id": "x", "secret_access_key": "x"}  # fmt: skip
+    place = Location("s3://nowhere/x", options)
+    now = iter([0.0, 2.0, 3.0, 41.0])
+    listings = Listings(lambda: next(now))
+    with pytest.raises(Unavailable) as first:
+        listings.look(place)
+    with pytest.raises(Unavailable) as second:
+        listings.look(place)
+    assert second.value is first.value, "the same answer, at no price"

@@ -109,6 +109,18 @@ def test_what_cannot_be_learnt_yet_is_taken_in_and_the_loop_says_so() -> None:
     assert [action.kind for action in simulation.done] == ["ingest"]
 
 
+def test_a_source_that_does_not_answer_is_told_and_stops_no_other() -> None:
+    simulation = Simulation(_policy())
+    simulation.source("one")
+    (well,) = simulation.world.sources
+    ill = replace(well, path="s3://down", listing="", trouble="no answer")
+    simulation.world = replace(simulation.world, sources=(ill, well))
+    simulation.turn()
+    assert [action.inputs["source"] for action in simulation.done] == [well.path]
+    (decision,) = [d for d in simulation.turn() if d.arm == "ingest"]
+    assert decision.reason == "s3://down cannot be looked at: no answer"
+
+
 @pytest.mark.parametrize("kind", ["gate", "verify"])
 def test_what_is_stopped_never_gets_traffic_and_says_why(kind: str) -> None:
     simulation = Simulation(_policy())

@@ -9,7 +9,6 @@ from everloop.data.incoming import Incoming
 from everloop.data.location import Place
 from everloop.data.tables import LanceTable, text
 from everloop.labels import encode
-from everloop_runtime.ids import canonical_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +25,7 @@ def arrival_key(incoming: Incoming) -> bytes | None:
     """
     if not incoming.stamp:
         return None
-    stated = [
+    stated = (
         incoming.name,
         incoming.stamp,
         None if incoming.label is None else encode(incoming.label),
@@ -35,12 +34,11 @@ def arrival_key(incoming: Incoming) -> bytes | None:
         incoming.subject,
         None if incoming.taken_at is None else incoming.taken_at.isoformat(),
         incoming.side,
-        dict(incoming.meta),
-    ]
-    # Names may hold what is no Unicode; repr spells it out.
-    told = repr(stated) if not incoming.name.isascii() else canonical_json(stated).decode()
-    digest = hashlib.blake2b(told.encode("ascii", "backslashreplace"), digest_size=_KEY_BYTES)
-    return digest.digest()
+        sorted(incoming.meta.items()),
+    )
+    # Names may hold what is no Unicode; repr tells any two apart, and is quick.
+    told = repr(stated).encode("utf-8", "backslashreplace")
+    return hashlib.blake2b(told, digest_size=_KEY_BYTES).digest()
 
 
 class Known:

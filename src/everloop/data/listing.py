@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from everloop.data.location import Place, located
+from everloop.data.location import Location, Place, located
 from everloop.data.sources.opened import open_tree
 from everloop.data.sources.tree import is_note
-from everloop.errors import Refused
+from everloop.errors import EverloopError, Refused
 
 _SHARE = 20
 """A full look may cost this part of the time since the last."""
@@ -62,6 +62,8 @@ class Listings:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
+        self._failed: dict[str, tuple[float, EverloopError]] = {}
+        """Until when, on the clock, a bucket that did not answer is not asked again."""
 
     def look(self, place: Place) -> Listing | None:
         """What lies at a place now; None when there is no such folder or file."""
@@ -83,12 +85,23 @@ class Listings:
         elif seen is not None and not whole:
             return seen.listing
         else:
-            folders, listing = {}, _of_tree(place)
+            folders, listing = {}, self._of_bucket(location, began)
         if seen is None or whole:
             self._seen[location.uri] = _Seen(listing, began, self._clock() - began, folders)
         else:
             seen.listing, seen.folders = listing, folders
         return listing
+
+    def _of_bucket(self, location: Location, began: float) -> Listing:
+        until, error = self._failed.get(location.uri, (began, None))
+        if error is not None and began < until:
+            raise error
+        try:
+            return _of_tree(location)
+        except EverloopError as failure:
+            now = self._clock()
+            self._failed[location.uri] = now + _SHARE * (now - began), failure
+            raise
 
 
 def list_now(place: Place) -> Listing:

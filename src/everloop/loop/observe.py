@@ -1,10 +1,12 @@
 """Observing: the stores and the service read into one frozen `World`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from everloop.action import Entry
-from everloop.errors import EverloopError
+from everloop.data.sources.opened import is_uri
+from everloop.errors import EverloopError, Refused, Unavailable
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.requests import single_action
@@ -24,6 +26,8 @@ _LASTING = ("snapshot", "train", "track", "evaluate", "gate", "register", "appro
             "canary", "promote", "rollback", "deploy", "roll-out", "select", "clear")  # fmt: skip
 """Kinds of which the whole history matters to `decide`; there are few of each."""
 _STANDING: frozenset[Role] = frozenset({"champion"})
+_BRIEF = {"timeout_s": "5", "patience_s": "5"}
+"""How long a bucket is waited for when it is only looked at."""
 _WINDOWS = 100
 """How many judged windows back `decide` may look."""
 
@@ -61,7 +65,15 @@ def observe(project: Project, now: datetime) -> World:
 def _sources(project: Project) -> tuple[Source, ...]:
     found = []
     for path in project.policy.data.sources:
-        listing = project.listings.look(project.place(path))
+        place = project.place(path)
+        if is_uri(path):
+            place = replace(place, options={**place.options, **_BRIEF})
+        try:
+            listing = project.listings.look(place)
+        except (Unavailable, Refused, OSError) as error:
+            # One source that does not answer must not stop the other arms.
+            found.append(Source(path, "", 0, str(error)))
+            continue
         if listing is not None:
             found.append(Source(path, listing.digest, listing.files))
     return tuple(found)
@@ -170,7 +182,11 @@ def _journal(
     entries = dict(journal.entries(_LASTING))
     entries.update((entry.action.key, entry) for entry in journal.latest("monitor", _WINDOWS))
     entries.update(journal.unfinished())
-    named = [kinds.ingest(source.path, source.listing).key for source in sources]
+    named = [
+        kinds.ingest(source.path, source.listing).key
+        for source in sources
+        if source.trouble is None
+    ]
     named += [kinds.collect(segment).key for segment in segments]
     named += [action.key for request in requests if (action := single_action(request))]
     for key in named:

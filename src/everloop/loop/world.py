@@ -18,6 +18,8 @@ class Source:
     listing: str
     """Digest of the names, sizes and times of what lies in it."""
     files: int
+    trouble: str | None = None
+    """Why it cannot be looked at now; then nothing else is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
