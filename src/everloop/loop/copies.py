@@ -70,9 +70,7 @@ def clear(project: Project, finds: Iterable[Find], now: datetime, *, alone: bool
         else:
             reason = "it is no part of a table"
         if _unfinished(find) and (alone or now - find.modified > UNFINISHED):
-            open_blobs(find.place).delete([find.key]) if not find.place.folder else _path(
-                find
-            ).unlink(missing_ok=True)
+            open_blobs(find.place).delete([find.key])
             cleared.removed.append(find.where)
         elif _unfinished(find):
             cleared.left.append(
