@@ -3,7 +3,6 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -143,20 +142,14 @@ def _await_start(worker: _Worker) -> None:
         raise failed
 
 
-@contextmanager
-def _told(pipe: Connection) -> Iterator[None]:
-    """The first message: that all is well, or what went wrong."""
-    try:
-        yield
-    except BaseException as error:
-        pipe.send(error)
-        raise
-    pipe.send(None)
-
-
 def _work(pipe: Connection, make: MakeRenderer) -> None:
-    with _told(pipe):
+    """A worker's life: a first message (None, or what went wrong), then an answer a picture."""
+    try:
         render = make()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where it was asked for
+        pipe.send(error)
+        return
+    pipe.send(None)
     while True:
         try:
             sample, original = pipe.recv()
