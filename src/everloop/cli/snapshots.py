@@ -71,7 +71,8 @@ def show_snapshot(program: Program, snapshot: str, path: Path, *, as_json: bool)
     """Show one SNAPSHOT: an id, how it begins, or a tag."""
     snapshots = program.open_project(path).data.snapshots
     found = snapshots.find(snapshot)
-    told = found.summary()
+    tags = [name for name, tagged in snapshots.tags.items() if tagged == found.id]
+    told: dict[str, Json] = {**found.summary(), "tags": list(tags)}
     if left_out := snapshots.excluded(found):
         told["left out"] = {str(name): why for name, why in left_out.items()}
     emit(told) if as_json else show(told)
