@@ -1,6 +1,7 @@
 """`everloop snapshots`: take, list, show, compare and tag dataset versions."""
 
 from pathlib import Path
+from typing import cast
 
 import click
 
@@ -23,13 +24,7 @@ def command() -> None:
 def list_snapshots(program: Program, path: Path, *, as_json: bool) -> None:
     """List all snapshots, oldest first."""
     snapshots = program.open_project(path).data.snapshots
-    tags: dict[str, list[str]] = {}
-    for name, snapshot in snapshots.tags.items():
-        tags.setdefault(snapshot, []).append(name)
-    found: list[dict[str, Json]] = [
-        {**snapshot.summary(), "tags": list(tags.get(snapshot.id, ()))}
-        for snapshot in snapshots.list()
-    ]
+    found = snapshots.described(*snapshots.list())
     if as_json:
         emit(found)
         return
@@ -40,7 +35,7 @@ def list_snapshots(program: Program, path: Path, *, as_json: bool) -> None:
         ("snapshot", "taken", "training", "hold-out", "tags"),
         [
             (str(s["id"])[:8], str(s["taken_at"])[:19], s["train"], s["holdout"],
-             " ".join(tags.get(str(s["id"]), ())))
+             " ".join(map(str, cast("list[str]", s["tags"]))))
             for s in found
         ],
     )  # fmt: skip
@@ -71,8 +66,7 @@ def show_snapshot(program: Program, snapshot: str, path: Path, *, as_json: bool)
     """Show one SNAPSHOT: an id, how it begins, or a tag."""
     snapshots = program.open_project(path).data.snapshots
     found = snapshots.find(snapshot)
-    tags = [name for name, tagged in snapshots.tags.items() if tagged == found.id]
-    told: dict[str, Json] = {**found.summary(), "tags": list(tags)}
+    (told,) = snapshots.described(found)
     if left_out := snapshots.excluded(found):
         told["left out"] = {str(name): why for name, why in left_out.items()}
     emit(told) if as_json else show(told)

@@ -171,6 +171,13 @@ class Snapshots:
 
         return Tags(self._blobs).all()
 
+    def described(self, *snapshots: Snapshot) -> Sequence[dict[str, Json]]:
+        """What people want to know of snapshots, the tags they have now among it."""
+        named: dict[SnapshotId, tuple[str, ...]] = {}
+        for name, snapshot in self.tags.items():
+            named[snapshot] = (*named.get(snapshot, ()), name)
+        return [{**each.summary(), "tags": list(named.get(each.id, ()))} for each in snapshots]
+
     def tag(self, name: str, snapshot: SnapshotId) -> None:
         """Give a snapshot a name; a tag of that name moves to it. See `Tags.put`."""
         from everloop.data.tags import Tags

@@ -45,11 +45,12 @@ def trace(project: Project, prediction: PredictionId) -> Chain:
     manifest = open_bundle(project.layout.bundles / bundle, bundle).manifest
     lineage: Mapping[str, Any] = manifest.lineage
     snapshot = project.data.snapshots.open(SnapshotId(lineage["snapshot"]))
+    (pinned,) = project.data.snapshots.described(snapshot)
     return Chain(
         prediction={name: found[name] for name in ("id", "at", "sample", "label", "confidence")},
         bundle={"id": bundle, **_release(project, bundle)},
         run=_run(project, lineage),
-        snapshot=snapshot.summary(),
+        snapshot=pinned,
         labels=_labels(snapshot.rows.column("by").to_pylist()),
     )
 
