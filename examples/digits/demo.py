@@ -24,11 +24,11 @@ HERE = Path(__file__).parent
 SEED_LABELS, HOLDOUT_LABELS = 150, 240
 FIRST_SEASON = 320
 AFTER_RECOVERY = 260
-DAY, NIGHT = 25.0, 3.0
+DAY, NIGHT = 25.0, 2.0
 """Requests a second: by day, and while the product waits for people and training."""
 MISTAKES = 0.01
 ALLOWED_LOSS = 0.03
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 480.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from everloop.app.assemble import assemble
 from everloop.ids import SampleId
 
-_SECONDS_A_LABEL = 0.04
+_SECONDS_A_LABEL = 0.02
 
 
 class Person(threading.Thread):
