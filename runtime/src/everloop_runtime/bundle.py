@@ -26,7 +26,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from everloop_runtime.errors import Refused
-from everloop_runtime.files import sync_directory
+from everloop_runtime.files import sync_directory, write_new
 from everloop_runtime.ids import BundleId, canonical_json, digest_bytes
 from everloop_runtime.manifest import (
     FORMAT,
@@ -130,10 +130,7 @@ def _rename_unless_there(source: Path, final: Path) -> None:
 
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    write_new(path, data)
 
 
 def open_bundle(path: Path, expected: BundleId | None = None) -> Bundle:

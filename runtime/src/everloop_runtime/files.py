@@ -14,6 +14,17 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that must not be there yet; its bytes are durable when this returns.
+
+    Its name is not: see `sync_directory`. Raises `FileExistsError` where something is.
+    """
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step; a reader sees the old bytes or the new, never a mix.
 
@@ -23,10 +34,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_new(draft, data)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """One picture examined: decoded once, proven whole, measured.
 
 Accepts and refuses exactly as `everloop_runtime.images` does. A plain JPEG is decoded by
-simplejpeg where that is installed, straight to grey and scaled down in the DCT; anything that is
+simplejpeg straight to grey and scaled down in the DCT; anything that is
 not plain, or that makes libjpeg warn, goes the runtime's way, which has the last word.
 """
 
@@ -76,9 +76,10 @@ def _reason(error: Refused) -> Reason:
 
 def _plain_jpeg(data: bytes, limits: DecodingLimits) -> Picture | None:
     """A JPEG without metadata, decoded the fast way; None: take the other way."""
-    simplejpeg = _simplejpeg()
-    if simplejpeg is None or not _is_plain(data):
+    if not _is_plain(data):
         return None
+    import simplejpeg
+
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
         if colours not in {"YCbCr", "Gray"} or not 0 < height * width <= limits.image.max_pixels:
@@ -107,15 +108,6 @@ def _is_plain(data: bytes) -> bool:
             return False
         at += 2 + size
     return False
-
-
-@cache
-def _simplejpeg():  # type: ignore[no-untyped-def]
-    try:
-        import simplejpeg
-    except ImportError:
-        return None
-    return simplejpeg
 
 
 def _image(pixels: "NDArray[np.uint8]") -> "Image.Image":

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from everloop.errors import Refused, Unavailable
-from everloop_runtime.files import sync_directory
+from everloop_runtime.files import sync_directory, write_new
 
 if TYPE_CHECKING:
     from everloop.data.blobs import Blob
@@ -37,10 +37,7 @@ class FolderBlobs:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft = path.with_name(f"{DRAFT}{secrets.token_hex(8)}")
             try:
-                with draft.open("xb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
+                write_new(draft, data)
                 # A link, since renaming would replace what another wrote in the meantime.
                 path.hardlink_to(draft)
             except FileExistsError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from everloop.action import Outcome
 from everloop.errors import Conflict
@@ -11,12 +11,11 @@ from everloop.loop.arms.requests import heed_requests
 from everloop.loop.decide import decide
 from everloop.loop.decision import Decision
 from everloop.loop.observe import observe, observe_requests
-from everloop.loop.project import Project, Turn
+from everloop.loop.project import LEASE_TTL, Project, Turn
 from everloop.loop.publish import publish
 from everloop.state.lease import Fence, this_process
 
 LEASE = "controller"
-LEASE_TTL = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True)

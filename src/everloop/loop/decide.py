@@ -53,8 +53,7 @@ def decide(policy: Policy, world: World) -> tuple[Decision, ...]:
         decisions.append(decision)
         if decision.action is not None:
             asked[decision.action.key] = decision
-    actions = {d.action.key: d.action for d in decisions if d.action is not None}
-    return (*decisions, resume(world, actions))
+    return (*decisions, resume(world, asked))
 
 
 def _once(world: World, asked: Mapping[ActionKey, Decision], decision: Decision) -> Decision:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from everloop.compute.engine import Engine
 from everloop.data.ingest import IngestRules, Progress
@@ -27,6 +27,9 @@ from everloop.state.releases import Releases
 from everloop.state.requests import Requests
 from everloop.tasks.task import Task
 from everloop_runtime.images import ImageLimits
+
+LEASE_TTL = timedelta(seconds=15)
+"""How long the right to control stands without being renewed."""
 
 
 @dataclass(frozen=True, slots=True)

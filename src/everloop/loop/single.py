@@ -9,9 +9,9 @@ from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.loop.act import perform
 from everloop.loop.arms.requests import REFUSED, REQUESTABLE, heed_requests
-from everloop.loop.controller import LEASE_TTL, acquire, heed_urgent
+from everloop.loop.controller import acquire, heed_urgent
 from everloop.loop.observe import observe
-from everloop.loop.project import Project, Turn
+from everloop.loop.project import LEASE_TTL, Project, Turn
 from everloop.state.lease import Fence
 
 _PAUSE = 0.2

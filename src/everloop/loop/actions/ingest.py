@@ -10,13 +10,12 @@ from everloop.data.ingest import IngestRules, Progress
 from everloop.data.ingest import ingest as take_in
 from everloop.errors import Conflict
 from everloop.ids import Json
-from everloop.loop.project import Project, Turn
+from everloop.loop.project import LEASE_TTL, Project, Turn
 
 _SLICE = 10.0
 """Seconds of one attempt, from its first new sample on: then the other arms have their turn."""
 _RENEWED = 3.0
 """Seconds after which the right to write is renewed, well within its term."""
-_LEASE = timedelta(seconds=15)
 _SUMMED = ("added", "labelled")
 
 
@@ -62,8 +61,8 @@ def _watch(project: Project, turn: Turn) -> Callable[[Progress], bool]:
         now = time.monotonic()
         if now - renewed > _RENEWED:
             renewed = now
-            if not project.leases.renew(turn.fence, turn.now + timedelta(seconds=now - began),
-                                        _LEASE):  # fmt: skip
+            moment = turn.now + timedelta(seconds=now - began)
+            if not project.leases.renew(turn.fence, moment, LEASE_TTL):
                 raise Conflict("another controller has taken over; this one stops writing")
         if first_new is None and progress.bytes:
             first_new = now

@@ -10,7 +10,8 @@ from everloop.loop.project import Project, Turn
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json
 
-_POLL = timedelta(milliseconds=300)
+POLL = timedelta(milliseconds=300)
+"""How soon a job that runs is looked at again."""
 _SHORT_JOB = timedelta(minutes=30)
 
 
@@ -34,7 +35,7 @@ def _follow(
 ) -> Outcome:
     state = job_state(project, action.key, action.kind, {**action.inputs, **extra}, timeout)
     if isinstance(state, Running):
-        return Outcome(final=False, delay=_POLL)
+        return Outcome(final=False, delay=POLL)
     if isinstance(state, Failed):
         return Outcome(final=True, error=state.reason)
     return Outcome(final=True, result=state.result)

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 from everloop.action import Action, Outcome
 from everloop.data.pool import Pool, unlabelled
 from everloop.ids import BundleId, Json, LabelTaskId, SampleId
 from everloop.labelling.select import choose, draw
+from everloop.loop.actions.jobs import POLL
 from everloop.loop.clearing import clear, open_gate
 from everloop.loop.project import Project, Turn
 from everloop.state.clearances import Cleared
@@ -19,7 +19,6 @@ from everloop_runtime.ids import canonical_json, digest_json
 
 _POOL = 5000
 """The newest captured samples that are looked at."""
-_POLL = timedelta(milliseconds=300)
 
 
 def select(project: Project, turn: Turn, action: Action) -> Outcome:
@@ -34,7 +33,7 @@ def select(project: Project, turn: Turn, action: Action) -> Outcome:
     plan = _plan(project, action)
     judged = clear(project, turn, [SampleId(row["sample"]) for row in plan])
     if judged is None:
-        return Outcome(final=False, delay=_POLL)
+        return Outcome(final=False, delay=POLL)
     tasks = [
         _task(action, turn, row, proof)
         for row in plan

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from everloop.action import Action, Entry
+from everloop.action import Entry
 from everloop.ids import ActionKey, BundleId
 from everloop.loop.decision import MOVES, Decision, is_over
 from everloop.loop.pursuit import sent_back
@@ -11,14 +11,14 @@ from everloop.loop.world import World
 ARM = "resume"
 
 
-def resume(world: World, asked: Mapping[ActionKey, Action]) -> Decision:
+def resume(world: World, asked: Mapping[ActionKey, Decision]) -> Decision:
     """Ask again for the oldest Action without a final outcome that no other arm asks for.
 
     A controller that was killed inside an Action may have had its effect without writing its
     outcome; since every Action is safe to repeat, doing it again writes the outcome too. Traffic
     is the exception: it is not moved onto a bundle that was rejected or sent back since.
     """
-    moved = any(action.kind in MOVES for action in asked.values())
+    moved = any(d.action is not None and d.action.kind in MOVES for d in asked.values())
     due = [
         entry
         for entry in world.journal.values()
