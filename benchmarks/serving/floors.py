@@ -30,11 +30,14 @@ def wire(port: int, workers: int) -> None:
 
     import uvloop
 
+    from everloop_runtime.head import Head, Request
     from everloop_runtime.problems import Problem
-    from everloop_runtime.wire import Request, Server
+    from everloop_runtime.server import Server
 
     class Empty:
-        def admit(self, _request: Request) -> int | Problem:
+        epoch = 0
+
+        def admit(self, _head: Head) -> int | Problem:
             return 1_000_000
 
         def answer(self, request: Request) -> None:

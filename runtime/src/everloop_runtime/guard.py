@@ -2,9 +2,9 @@
 
 from urllib.parse import urlsplit
 
+from everloop_runtime.head import Head
 from everloop_runtime.keys import KeyRing
 from everloop_runtime.problems import Problem, busy
-from everloop_runtime.wire import Request
 
 _REMEMBERED = 64
 
@@ -19,28 +19,28 @@ class Guard:
         self._keys = keys
         self._known: set[bytes] = set()
 
-    def check(self, request: Request) -> Problem | None:
+    def check(self, head: Head) -> Problem | None:
         """Why the request is refused; None, and its client's name known, when it is not."""
-        host = request.headers.get(b"host", b"")
+        host = head.headers.get(b"host", b"")
         if not self._any and host not in self._known:
             if _name(f"//{host.decode('latin-1')}") not in self._hosts:
                 told = f"this service is not called {_shown(host)}"
                 return Problem(403, told, "address it by its name; see --host-name")
             if len(self._known) < _REMEMBERED:
                 self._known.add(host)
-        origin = request.headers.get(b"origin")
+        origin = head.headers.get(b"origin")
         if origin is not None and _name(origin.decode("latin-1")) not in self._hosts:
             told = f"requests from pages of {_shown(origin)} are not taken"
             return Problem(403, told, "send it from a program, or from a page of this host")
         if self._keys is None:
-            request.client = request.peer
+            head.client = head.peer
             return None
-        return self._keyed(request, self._keys)
+        return self._keyed(head, self._keys)
 
-    def _keyed(self, request: Request, keys: KeyRing) -> Problem | None:
-        given = request.headers.get(b"x-api-key")
+    def _keyed(self, head: Head, keys: KeyRing) -> Problem | None:
+        given = head.headers.get(b"x-api-key")
         if given is None:
-            scheme, _, token = request.headers.get(b"authorization", b"").partition(b" ")
+            scheme, _, token = head.headers.get(b"authorization", b"").partition(b" ")
             given = token.strip() if scheme.lower() == b"bearer" else None
         if given is None:
             told, remedy = "an API key is asked for", "send it as Authorization: Bearer KEY"
@@ -49,7 +49,7 @@ class Guard:
         if name is None:
             told, remedy = "this API key is not known here", "ask whoever runs this service for one"
             return Problem(401, told, remedy, {"WWW-Authenticate": "Bearer"})
-        request.client = name
+        head.client = name
         return None
 
 

@@ -9,13 +9,14 @@ import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from everloop_runtime.head import Head, Request
 from everloop_runtime.problems import Problem
-from everloop_runtime.wire import Request
 
 MOST_IMAGES = 256
 """In one request."""
 LONGEST_KEY = 256
 _FIELD = b"file"
+_FORM = b"multipart/form-data"
 _LIBRARY = "let a library make the form"
 _PARTS = 2 * MOST_IMAGES
 _LOOKED_AT = 4_000_000
@@ -45,19 +46,25 @@ class JsonInputs(msgspec.Struct, forbid_unknown_fields=True):
 _json = msgspec.json.Decoder(JsonInputs)
 
 
+def is_one(head: Head) -> bool:
+    """Whether the body is one image, as it is."""
+    kind = head.headers.get(b"content-type", b"")
+    return not kind.startswith((_FORM, b"application/json"))
+
+
+def key_of(head: Head) -> str | None:
+    """What a canary's share is drawn by, if the client says."""
+    given = head.headers.get(b"x-everloop-key")
+    return None if given is None else given[:LONGEST_KEY].decode("latin-1")
+
+
 def read_inputs(request: Request, most_bytes: int) -> Inputs:
-    """The images of a request. Raises `Problem` when they cannot be taken."""
-    given = request.headers.get(b"x-everloop-key")
-    key = None if given is None else given[:LONGEST_KEY].decode("latin-1")
+    """The images of a form or of JSON. Raises `Problem` when they cannot be taken."""
     kind = request.headers.get(b"content-type", b"")
-    if kind.startswith(b"multipart/form-data"):
+    if kind.startswith(_FORM):
         images = _multipart(request.body, kind, most_bytes)
-        return Inputs(images, key, many=len(images) > 1)
-    if kind.startswith(b"application/json"):
-        return _from_json(decoded(_json, request.body), key, most_bytes)
-    if len(request.body) > most_bytes:
-        raise _too_large(most_bytes)
-    return Inputs([request.body], key)
+        return Inputs(images, key_of(request.head), many=len(images) > 1)
+    return _from_json(decoded(_json, request.body), key_of(request.head), most_bytes)
 
 
 def decoded(decoder: "msgspec.json.Decoder[T]", body: bytes) -> T:
@@ -104,11 +111,12 @@ def _unpacked(text: str, most_bytes: int) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise Problem(422, f"an image is not base64: {error}", "encode its bytes") from None
     if len(data) > most_bytes:
-        raise _too_large(most_bytes)
+        raise too_large(most_bytes)
     return data
 
 
-def _too_large(most_bytes: int) -> Problem:
+def too_large(most_bytes: int) -> Problem:
+    """Why an image is not taken."""
     told = f"an image has more than {most_bytes} bytes"
     return Problem(413, told, "send a smaller picture")
 
@@ -166,5 +174,5 @@ def _multipart(body: bytes, kind: bytes, most_bytes: int) -> list[bytes]:
         told = f"the form has {len(images)} files in fields called 'file'"
         raise Problem(400, told, f"send 1 to {MOST_IMAGES}")
     if any(len(image) > most_bytes for image in images):
-        raise _too_large(most_bytes)
+        raise too_large(most_bytes)
     return images

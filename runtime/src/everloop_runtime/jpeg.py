@@ -8,6 +8,7 @@ a single pixel differs on this machine, this way is closed.
 
 import functools
 import io
+import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _START = b"\xff\xd8\xff"
-_COLOURS = {"Gray": 1, "YCbCr": 3}
+_BITS = 8
+_SOI = 2
+_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
+"""Markers of a picture's frame: baseline, extended, progressive."""
+_NO_SEGMENT = frozenset({0x00, 0x01, *range(0xD0, 0xDA), 0xFF})
+_FRAME = struct.Struct(">BHHB")
+_COLOURS = {1: b"", 3: b"\x01\x02\x03"}
 _SIDE = 48
 
 
@@ -25,14 +32,24 @@ def header(data: bytes) -> tuple[int, int, int] | None:
         return None
     if b"Exif" in data or b"Adobe" in data:
         return None
-    import simplejpeg
+    at, size = _SOI, len(data) - 16
+    while at < size and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            return _frame(data, at + 4)
+        if marker in _NO_SEGMENT:
+            return None
+        at += 2 + (data[at + 2] << 8) + data[at + 3]
+    return None
 
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
+
+def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:
+    bits, height, width, colours = _FRAME.unpack_from(data, at)
+    names = _COLOURS.get(colours)
+    # Other names may stand for other colours than luma and its two differences.
+    if bits != _BITS or names is None or (names and data[at + 6 : at + 15 : 3] != names):
         return None
-    known = _COLOURS.get(colours)
-    return None if known is None else (height, width, known)
+    return (height, width, colours)
 
 
 def decode(data: bytes, colours: int) -> "NDArray[np.uint8] | None":

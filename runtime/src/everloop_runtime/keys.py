@@ -96,16 +96,17 @@ class KeyRing:
                 found = client
         return found
 
-    def follow(self) -> None:
-        """Read the file again if it changed; a broken one changes nothing."""
+    def follow(self) -> bool:
+        """Read the file again if it changed, and tell so; a broken one changes nothing."""
         stamp = self._look()
         if stamp == self._stamp:
-            return
+            return False
         self._stamp = stamp
         try:
             self._keys = self._live()
         except Refused:
-            return
+            return False
+        return True
 
     def _live(self) -> list[tuple[bytes, str]]:
         return [

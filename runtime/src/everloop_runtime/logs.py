@@ -5,8 +5,8 @@ import logging
 import re
 import time
 
+from everloop_runtime.head import Head
 from everloop_runtime.problems import Problem
-from everloop_runtime.wire import Request
 
 _A_SECOND = 50
 _LONGEST = 300
@@ -57,17 +57,17 @@ class RequestLog:
         self._told = 0
         self._untold = 0
 
-    def refused(self, request: Request, problem: Problem) -> None:
+    def refused(self, head: Head, problem: Problem) -> None:
         """A request was refused."""
         level = logging.ERROR if problem.status >= 500 else logging.INFO
         if self._may_tell():
-            fields = {**_fields(request), "status": problem.status, "reason": problem.message}
+            fields = {**_fields(head), "status": problem.status, "reason": problem.message}
             self._log.log(level, "refused", extra={"fields": fields})
 
-    def broke(self, request: Request, error: Exception) -> None:
+    def broke(self, head: Head, error: Exception) -> None:
         """The service itself failed on a request."""
         if self._may_tell():
-            self._log.error("broke", exc_info=error, extra={"fields": _fields(request)})
+            self._log.error("broke", exc_info=error, extra={"fields": _fields(head)})
 
     def _may_tell(self) -> bool:
         second = int(time.monotonic())
@@ -80,13 +80,13 @@ class RequestLog:
         return self._told <= _A_SECOND
 
 
-def _fields(request: Request) -> dict[str, str]:
-    headers = request.headers
+def _fields(head: Head) -> dict[str, str]:
+    headers = head.headers
     told = {
         "request_id": headers.get(b"x-request-id", b"").decode("latin-1"),
         "traceparent": headers.get(b"traceparent", b"").decode("latin-1"),
-        "client": request.client or request.peer,
-        "method": request.method,
-        "path": request.path,
+        "client": head.client or head.peer,
+        "method": head.method,
+        "path": head.path,
     }
     return {name: value[:_LONGEST] for name, value in told.items() if value}

@@ -27,7 +27,7 @@ from everloop_runtime.signatures import Trust
 from everloop_runtime.trial import TrialLimits
 
 if TYPE_CHECKING:
-    from everloop_runtime.service import ServiceSettings
+    from everloop_runtime.settings import ServiceSettings
 
 _DRAIN_SECONDS = 30
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -135,7 +135,7 @@ def _workers(text: str) -> int:
 
 def _settings(options: argparse.Namespace) -> "ServiceSettings":
     from everloop_runtime.keys import KeyRing
-    from everloop_runtime.service import ServiceSettings
+    from everloop_runtime.settings import ServiceSettings
     from everloop_runtime.tracing import Tracer
 
     if options.traces is not None:
@@ -199,8 +199,8 @@ async def _serve(
     started: Callable[[], None],
     gone: Callable[[], bool],
 ) -> int:
+    from everloop_runtime.server import Server
     from everloop_runtime.service import Service
-    from everloop_runtime.wire import Server
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

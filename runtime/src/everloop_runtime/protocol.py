@@ -10,11 +10,11 @@ import msgspec
 from everloop_runtime import v2
 from everloop_runtime.fleet import Fleet, Seat
 from everloop_runtime.guard import Room
+from everloop_runtime.head import Request
 from everloop_runtime.images import to_png
 from everloop_runtime.inputs import LONGEST_KEY
 from everloop_runtime.predicting import Ask, Predictor
 from everloop_runtime.problems import Problem, unavailable
-from everloop_runtime.wire import Request
 
 _LIGHT = 65_536
 
@@ -46,11 +46,11 @@ def parse(path: str) -> Address | None:
 class Protocol:
     """Answers requests below /v2."""
 
-    def __init__(self, fleet: Fleet, room: Room, max_bytes: int) -> None:
+    def __init__(self, fleet: Fleet, room: Room, predictor: Predictor, max_bytes: int) -> None:
         self._fleet = fleet
         self._room = room
+        self._predictor = predictor
         self._max_bytes = max_bytes
-        self.predictor: Predictor
 
     def methods(self, path: str) -> str | None:
         """The method that a path takes; None when there is nothing."""
@@ -119,7 +119,7 @@ class Protocol:
     async def _ask(self, infer: v2.Infer, request: Request, *, champion_only: bool) -> list[Ask]:
         given = request.headers.get(b"x-everloop-key")
         # One key for all, so that one bundle answers the whole request.
-        key = self.predictor.new_id() if given is None else given[:LONGEST_KEY].decode("latin-1")
+        key = self._predictor.new_id() if given is None else given[:LONGEST_KEY].decode("latin-1")
         loop = asyncio.get_running_loop()
         done: list[asyncio.Future[Ask]] = []
 
@@ -131,7 +131,7 @@ class Protocol:
             done.append(loop.create_future())
             return functools.partial(told, done[-1])
 
-        ask_for = functools.partial(self.predictor.predict, champion_only=champion_only)
+        ask_for = functools.partial(self._predictor.predict, champion_only=champion_only)
         for file in infer.files:
             ask_for(file, key, when_done())
         if infer.pixels is not None:
@@ -143,7 +143,7 @@ class Protocol:
                 else await asyncio.to_thread(lambda: [to_png(image) for image in images])
             )
             for image, png in zip(images, pngs, strict=True):
-                self.predictor.predict_pixels(
+                self._predictor.predict_pixels(
                     image, png, key, when_done(), champion_only=champion_only
                 )
         return await asyncio.gather(*done)

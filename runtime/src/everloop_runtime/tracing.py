@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from everloop_runtime.errors import Refused
-from everloop_runtime.wire import Request
+from everloop_runtime.head import Request
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from everloop_runtime.head import Request
 from everloop_runtime.images import ImageSpec
 from everloop_runtime.inputs import MOST_IMAGES, decoded
 from everloop_runtime.problems import Problem
-from everloop_runtime.wire import Request
 
 if TYPE_CHECKING:
     import numpy as np
