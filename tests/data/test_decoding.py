@@ -2,8 +2,10 @@
 
 import io
 import os
+import struct
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,6 +102,19 @@ def test_figures_tell_dark_flat_and_blurred_pictures_apart() -> None:
     assert (one.contrast, one.entropy, one.sharpness) == (0, 0, 0)  # type: ignore[union-attr]
 
 
+def test_sharpness_is_the_variance_of_the_laplacian_whatever_else_is_in_the_batch() -> None:
+    generator = np.random.default_rng(3)
+    sizes = [(28, 28), (3, 3), (2, 9), (40, 17), (200, 200), (28, 28), (1, 1), (255, 900)]
+    pictures = [generator.integers(0, 256, size, np.uint8) for size in sizes * 3]
+    found = _examine(*(png(Image.fromarray(each)) for each in pictures))
+    for pixels, told in zip(pictures, found, strict=True):
+        assert isinstance(told, Examined)
+        grey = pixels.astype(np.float64)
+        around = grey[1:-1, :-2] + grey[1:-1, 2:] + grey[:-2, 1:-1] + grey[2:, 1:-1]
+        expected = (around - 4 * grey[1:-1, 1:-1]).var() if min(pixels.shape) > 2 else 0.0
+        assert told.sharpness == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_turned_picture_has_the_thumbnail_of_the_upright_one() -> None:
     photo = _photo().convert("L")
     exif = Image.Exif()
@@ -193,6 +208,54 @@ def _taken_by_runtime(data: bytes) -> bool:
     except Refused:
         return False
     return True
+
+
+def _chunk(kind: bytes, data: bytes, wrong: int = 0) -> bytes:
+    sum_of = zlib.crc32(kind + data) ^ wrong
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", sum_of)
+
+
+def test_a_png_of_any_making_is_taken_exactly_where_the_runtime_takes_it() -> None:
+    whole = png(_photo(2, (31, 17)))
+    head, rest = whole[:33], whole[33:]
+    at = rest.index(b"IDAT") - 4
+    pixels = rest[at + 8 : at + 8 + struct.unpack_from(">I", rest, at)[0]]
+    idat, end = _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")
+    short = _chunk(b"IDAT", zlib.compress(zlib.decompress(pixels)[:-40]))
+    facts = head[16:29]
+    made = {
+        "whole": head + idat + end,
+        "in pieces": head + _chunk(b"IDAT", pixels[:9]) + _chunk(b"IDAT", pixels[9:]) + end,
+        "bytes behind": whole + b"tail",
+        "no end": head + idat,
+        "no pixels": head + end,
+        "rows missing": head + short + end,
+        "wrong sum of the head": head[:-1] + bytes([head[-1] ^ 1]) + idat + end,
+        "wrong sum of the pixels": head + _chunk(b"IDAT", pixels, 1) + end,
+        "wrong sum of a note": head + _chunk(b"gAMA", bytes(4), 1) + idat + end,
+        "short note": head + _chunk(b"pHYs", bytes(2)) + idat + end,
+        "note": head + _chunk(b"pHYs", bytes(9)) + idat + end,
+        "transparent": head + _chunk(b"tRNS", bytes(6)) + idat + end,
+        "interlaced": whole[:8] + _chunk(b"IHDR", facts[:12] + b"\1") + idat + end,
+        "unknown filter": whole[:8] + _chunk(b"IHDR", facts[:11] + b"\1\0") + idat + end,
+        "as grey": whole[:8] + _chunk(b"IHDR", facts[:9] + b"\0" + facts[10:]) + idat + end,
+        "two heads": head + head[8:] + idat + end,
+        "long chunk": head + b"\x7f\xff\xff\xffgAMA" + idat + end,
+    }
+    generator = np.random.default_rng(1)
+    for number in range(300):
+        spoilt = bytearray(whole)
+        spoilt[generator.integers(8, len(whole))] ^= 1 << generator.integers(8)
+        made[f"spoilt {number}"] = bytes(spoilt[: generator.integers(60, len(whole) + 400)])
+    for name, data in made.items():
+        found = decode(data, LIMITS)
+        try:
+            pixels_of = to_array(data, ImageSpec(17, 31, 1))
+        except Refused:
+            assert isinstance(found, Bad), name
+            continue
+        assert not isinstance(found, Bad), name
+        assert np.array_equal(np.asarray(found.grey), pixels_of[:, :, 0]), name
 
 
 @needs_shared

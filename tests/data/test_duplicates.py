@@ -13,7 +13,7 @@ from tests.support.shared import SHARED, needs_shared
 from everloop.data.checks import duplicates
 from everloop.data.checks.duplicates import Pair, clusters
 from everloop.data.checks.neighbours import NEAREST, nearest
-from everloop.data.examine import signatures, thumbnail
+from everloop.data.figures import signatures, thumbnail
 
 
 def _small(image: Image.Image) -> NDArray[np.uint8]:

@@ -1,16 +1,18 @@
-"""One picture examined: decoded once, proven whole, measured.
+"""One picture decoded once and proven whole; `everloop.data.figures` measures it.
 
 Accepts and refuses exactly as `everloop_runtime.images` does. A plain JPEG is decoded by
-simplejpeg straight to grey and scaled down in the DCT; anything that is
-not plain, or that makes libjpeg warn, goes the runtime's way, which has the last word.
+simplejpeg straight to grey and scaled down in the DCT, and a plain PNG is handed to Pillow's
+decoder without the rest of Pillow, which costs more than a small picture itself; anything that
+is not plain, or that makes a decoder complain, goes the runtime's way, which has the last word.
 """
 
 import struct
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
+from zlib import crc32
 
-from everloop.data.examined import SIGNATURE_LENGTH, THUMBNAIL_SIDE, Bad, DecodingLimits, Reason
+from everloop.data.examined import Bad, DecodingLimits, Reason
+from everloop.data.figures import ENOUGH
 from everloop.data.frames import count_frames
 from everloop.errors import Refused
 from everloop_runtime.images import NotAnImage, open_image, upright
@@ -20,10 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-_ENOUGH = 256
-"""A shorter side of this many pixels or more is reduced before sharpness is measured."""
 _ORIENTATION = 0x0112
 _UPRIGHT = range(1, 9)
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_MODES = {(8, 0): "L", (8, 2): "RGB"}
+_PNG_NOTES = {b"gAMA": 4, b"sRGB": 1, b"pHYs": 9, b"cHRM": 32, b"tIME": 7}
+"""Chunks that change no pixel, with their lengths."""
 _SOI, _SOS = b"\xff\xd8", 0xDA
 _SOF_PLAIN = (0xC0, 0xC1, 0xC2)
 _HEADS = frozenset({0xE0, 0xDB, 0xC4, 0xDD, 0xFE, *_SOF_PLAIN})
@@ -41,6 +45,8 @@ class Picture:
     orientation: int
     grey: "Image.Image"
     """Mode L, upright, possibly scaled down to no less than 256 pixels on the shorter side."""
+    pixels: "NDArray[np.uint8] | None" = None
+    """The same as `[H, W]`, where the decoder gave it so."""
 
 
 def decode(data: bytes, limits: DecodingLimits) -> Picture | Bad:
@@ -48,7 +54,7 @@ def decode(data: bytes, limits: DecodingLimits) -> Picture | Bad:
     most = limits.image.max_bytes
     if len(data) > most:
         return Bad("too-many-bytes", f"it has {len(data)} bytes; at most {most} are taken")
-    found = _plain_jpeg(data, limits)
+    found = _plain_png(data, limits) if data.startswith(_PNG) else _plain_jpeg(data, limits)
     return found if found is not None else _as_the_runtime_does(data, limits)
 
 
@@ -86,11 +92,61 @@ def _plain_jpeg(data: bytes, limits: DecodingLimits) -> Picture | None:
             return None
         # Strict: whatever makes libjpeg warn, such as missing data, is an error here.
         pixels = simplejpeg.decode_jpeg(
-            data, "GRAY", min_height=_ENOUGH, min_width=_ENOUGH, strict=True
+            data, "GRAY", min_height=ENOUGH, min_width=ENOUGH, strict=True
         )
     except ValueError:
         return None
-    return Picture("JPEG", width, height, 1, 1, _image(pixels[:, :, 0]))
+    flat = pixels[:, :, 0]
+    return Picture("JPEG", width, height, 1, 1, _image(flat), flat)
+
+
+def _plain_png(data: bytes, limits: DecodingLimits) -> Picture | None:
+    """A PNG of 8 bits, grey or RGB, with nothing else in it; None: take the other way."""
+    packed = _pixels_of_png(data)
+    if packed is None:
+        return None
+    from PIL import Image
+
+    width, height, *kind = struct.unpack_from(">IIBB", data, 16)
+    mode = _PNG_MODES.get(tuple(kind))
+    if mode is None or not 0 < width * height <= limits.image.max_pixels:
+        return None
+    try:
+        image = Image.frombytes(mode, (width, height), packed, "zip", mode, 0)
+    except (ValueError, OSError):
+        return None
+    return Picture("PNG", width, height, 1, 1, image.convert("L"))
+
+
+def _pixels_of_png(data: bytes) -> bytes | None:
+    """The packed pixels; None where a chunk is damaged, or says more than how to unpack them."""
+    at, pieces, kind = len(_PNG), list[bytes](), b""
+    while kind != b"IEND":
+        if at + 12 > len(data):
+            return None
+        size, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + size
+        if kind == b"IDAT":
+            pieces.append(data[at + 8 : end])
+        elif not _is_harmless(kind, size, at, bool(pieces)) or data[end : end + 4] != _crc(
+            data[at + 4 : end]
+        ):
+            return None
+        at = end + 4
+    # No compression, filter or order of rows but the first of each.
+    return b"".join(pieces) if data[26:29] == bytes(3) and pieces else None
+
+
+def _is_harmless(kind: bytes, size: int, at: int, pixels_came: bool) -> bool:
+    if kind == b"IHDR":
+        return at == len(_PNG) and size == 13
+    if kind == b"IEND":
+        return pixels_came and size == 0
+    return at > len(_PNG) and not pixels_came and _PNG_NOTES.get(kind) == size
+
+
+def _crc(data: bytes) -> bytes:
+    return crc32(data).to_bytes(4, "big")
 
 
 def _is_plain(data: bytes) -> bool:
@@ -114,75 +170,3 @@ def _image(pixels: "NDArray[np.uint8]") -> "Image.Image":
     from PIL import Image
 
     return Image.frombuffer("L", pixels.shape[::-1], pixels, "raw", "L", 0, 1)
-
-
-def thumbnail(grey: "Image.Image") -> "Image.Image":
-    """`grey` at 32 x 32, antialiased."""
-    from PIL import Image
-
-    size = (THUMBNAIL_SIDE, THUMBNAIL_SIDE)
-    return grey.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-
-
-def sharpness(grey: "Image.Image") -> float:
-    """Variance of the 4-neighbour Laplacian (Pech-Pacheco et al. 2000, "Diatom autofocusing").
-
-    Larger pictures are reduced first, so that figures of different sizes compare.
-    """
-    import numpy as np
-
-    step = min(grey.width, grey.height) // (_ENOUGH // 2)
-    if step > 1:
-        grey = grey.reduce(step)
-    pixels = np.asarray(grey, np.int16)
-    if min(pixels.shape) < 3:
-        return 0.0
-    edges = pixels[1:-1, :-2] + pixels[1:-1, 2:]
-    edges += pixels[:-2, 1:-1]
-    edges += pixels[2:, 1:-1]
-    edges -= pixels[1:-1, 1:-1] << 2
-    flat = edges.ravel().astype(np.float32)
-    return float(flat @ flat / flat.size - flat.mean() ** 2)
-
-
-def tones(histograms: "NDArray[np.int64]") -> "NDArray[np.float32]":
-    """Mean, standard deviation and entropy (bits) of histograms `[N, 256]`, as `[N, 3]`."""
-    import numpy as np
-
-    shares = histograms / histograms.sum(axis=1, keepdims=True)
-    levels = np.arange(256.0)
-    mean = shares @ levels
-    spread = np.sqrt(np.maximum(shares @ levels**2 - mean**2, 0.0))
-    logs = np.log2(np.where(shares > 0, shares, 1.0))
-    return np.stack([mean, spread, -(shares * logs).sum(axis=1)], axis=1).astype(np.float32)
-
-
-def signatures(thumbnails: "NDArray[np.uint8]") -> "NDArray[np.float16]":
-    """Unit vectors `[N, 64]` of thumbnails `[N, 32, 32]`: what they look like from afar.
-
-    The 64 lowest frequencies of the discrete cosine transform but the constant one, so that
-    neither brightness nor contrast counts; the vectors of copies have a cosine near 1. A picture
-    of one tone is all zero, and near nothing. (pHash keeps the signs of such frequencies only:
-    Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions".)
-    """
-    import numpy as np
-
-    flat = thumbnails.reshape(-1, THUMBNAIL_SIDE**2).astype(np.float32)
-    found = flat @ _lowest_frequencies()
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return (found / np.where(lengths > 1.0, lengths, np.inf)).astype(np.float16)
-
-
-@cache
-def _lowest_frequencies() -> "NDArray[np.float32]":
-    """Those of the orthonormal DCT-II of 32 x 32, as columns `[1024, 64]`."""
-    import numpy as np
-
-    side = THUMBNAIL_SIDE
-    rows, columns = np.arange(side)[:, None], np.arange(side)[None, :]
-    basis = np.cos(np.pi * rows * (2 * columns + 1) / (2 * side)) * np.sqrt(2 / side)
-    basis[0] /= np.sqrt(2)
-    down, across = np.divmod(np.arange(side * side), side)
-    order = np.lexsort((down, down + across))[1 : SIGNATURE_LENGTH + 1]
-    waves = [np.outer(basis[down[at]], basis[across[at]]).ravel() for at in order]
-    return np.stack(waves, axis=1).astype(np.float32)

@@ -64,7 +64,7 @@ class Examined:
     sharpness: float
     """Variance of the Laplacian where the shorter side is below 256 pixels."""
     signature: bytes
-    """64 half floats: what it looks like from afar (`everloop.data.examine.signatures`)."""
+    """64 half floats: what it looks like from afar (`everloop.data.figures.signatures`)."""
     thumbnail: bytes
     """Grey, upright, 32 x 32, rows from the top."""
 
