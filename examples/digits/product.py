@@ -6,9 +6,10 @@ from torch import nn
 from everloop.product import Params, Product, Run, TrainingData
 from everloop.tasks.image_classification import ImageClassification
 
-# Each class is a folder under data/labelled; size is (height, width).
+# Each class is a folder under data/labelled; size is (height, width). The pictures are scans of
+# 8 x 8 points, enlarged: 20 x 20 pixels hold all that is in them.
 product = Product(
-    "digits", task=ImageClassification(classes="0123456789", size=(28, 28), channels=1)
+    "digits", task=ImageClassification(classes="0123456789", size=(20, 20), channels=1)
 )
 
 AUGMENT = torch.tensor([0.21, 0.1, 0.1, 0.1])

@@ -191,6 +191,21 @@ def test_a_canary_goes_step_by_step_each_judged_and_soaked() -> None:
     assert simulation.world.release.canary is None
 
 
+def test_the_champion_is_measured_on_the_new_holdout_while_its_rival_learns() -> None:
+    simulation = _live()
+    champion = simulation.world.release.champion
+    _second(simulation)
+    _until(simulation, "track")
+    kinds = [(action.kind, action.inputs.get("bundle")) for action in simulation.done]
+    learnt = max(i for i, (kind, _) in enumerate(kinds) if kind == "train")
+    assert ("evaluate", champion) in kinds[learnt:]
+    _until(simulation, "gate")
+    assert [kind for kind, _ in kinds].count("evaluate") == 2
+    evaluated = [a.inputs["bundle"] for a in simulation.done if a.kind == "evaluate"]
+    assert len(evaluated) == 3
+    assert evaluated.count(champion) == 2
+
+
 def test_a_failing_canary_is_rolled_back_and_never_tried_again() -> None:
     simulation = _live()
     champion = simulation.world.release.champion

@@ -1,13 +1,23 @@
 """The stages between a learnt bundle and traffic: judge, admit, verify, roll out."""
 
-from everloop.loop.decision import Decision, ask
+from everloop.loop import kinds
+from everloop.loop.decision import Decision, ask, is_over
 from everloop.loop.pursuit import Pursuit
 from everloop.loop.world import World
 from everloop.policy import Policy
 
 
 def judge(_policy: Policy, world: World, pursuit: Pursuit | None) -> Decision:
-    """Evaluate the bundle and the champion on the same hold-out, and hold the gates."""
+    """Evaluate the bundle and the champion on the same hold-out, and hold the gates.
+
+    The champion needs not wait for its rival: it is measured while that one still learns.
+    """
+    champion = world.release.champion
+    if pursuit is not None and pursuit.stage == "train" and champion is not None:
+        measure = kinds.evaluate(champion, pursuit.snapshot)
+        if not is_over(world, measure):
+            why = "the champion is measured on the new hold-out while its rival learns"
+            return ask(world, "judge", measure, f"{pursuit.name}: {why}")
     return _stage(world, pursuit, "judge")
 
 

@@ -32,7 +32,7 @@ def train(job: JobFolder) -> Mapping[str, Json]:
     The bundle holds nothing that differs between two runs of the same inputs (no time, no
     duration), so on one machine it has the same id again.
     """
-    began = time.monotonic()
+    began, installed = time.monotonic(), environment()
     layout, inputs = job.layout, job.inputs
     if fingerprint(layout.project) != inputs["code"]:
         raise Refused("the project's code changed after this training was decided")
@@ -81,7 +81,7 @@ def train(job: JobFolder) -> Mapping[str, Json]:
             "code": inputs["code"],
             "params": inputs["params"],
             "seed": inputs["seed"],
-            "environment": environment(),
+            "environment": installed,
         },
         calibration=calibration,
         thresholds=choose_threshold(
@@ -98,7 +98,7 @@ def train(job: JobFolder) -> Mapping[str, Json]:
     job.write(
         "attempt.json",
         {
-            "environment": environment(),
+            "environment": installed,
             "hardware": hardware(),
             "metrics": {
                 **figures,
