@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-from everloop.adapters.mlflow_database import ensure_database
 from everloop.errors import Unavailable
 from everloop.process import started
 from everloop_runtime.files import write_atomic
@@ -41,13 +40,11 @@ class MlflowPage:
                 f"port {port} is taken by another program; "
                 "set [tracking] port to another one, or to 0 for any free one"
             )
-        ensure_database(self._tracking_uri, self._artifacts)
         self._log.parent.mkdir(parents=True, exist_ok=True)
         command = [
-            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"),
-            *("--port", str(port), "--workers", "1"),
-            *("--backend-store-uri", self._tracking_uri),
-            *("--artifacts-destination", str(self._artifacts)),
+            *(sys.executable, "-m", "everloop.adapters.mlflow_server"),
+            *(self._tracking_uri, str(self._artifacts)),
+            *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         ]
         environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         with self._log.open("ab") as out:
