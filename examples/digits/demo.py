@@ -26,6 +26,8 @@ FIRST_SEASON = 320
 AFTER_RECOVERY = 260
 DAY, NIGHT = 25.0, 2.0
 """Requests a second: by day, and while the product waits for people and training."""
+KEPT_FOR_MORNING = 550
+"""Images that the night leaves for the canary and what follows it, however long it lasts."""
 MISTAKES = 0.01
 ALLOWED_LOSS = 0.03
 PATIENCE_SECONDS = 480.0
@@ -89,30 +91,38 @@ def _live(
     product: ProductProcess, traffic: Traffic, digits: Sequence[Digit], camera: Camera
 ) -> None:
     """Two seasons of traffic: as in training, then through the changed camera."""
-    images = iter(digits)
-    for _ in range(FIRST_SEASON):
-        traffic.send(next(images), DAY)
+    for digit in digits[:FIRST_SEASON]:
+        traffic.send(digit, DAY)
     traffic.season = 2
     print("\n--- the camera changes ---\n", flush=True)
     deadline = time.monotonic() + PATIENCE_SECONDS
     champions, after = product.count("promote"), 0
-    for digit in images:
+    for sent, digit in enumerate(digits[FIRST_SEASON:], start=FIRST_SEASON):
+        while _is_night(product, champions) and len(digits) - sent <= KEPT_FOR_MORNING:
+            time.sleep(1 / DAY)
+            if time.monotonic() > deadline:
+                return
         if product.count("promote") > champions:
             champions, after = product.count("promote"), 0
-        mending = product.count("select", purpose="teach") >= champions
-        if not mending and champions > 1:
+        if champions > 1 and not _is_mending(product, champions):
             after += 1
             if after > AFTER_RECOVERY:
                 return
-        waits = mending and product.count("canary") < _canaries_due(product, champions)
-        traffic.send(digit.seen_by(camera), NIGHT if waits else DAY)
+        pace = NIGHT if _is_night(product, champions) else DAY
+        traffic.send(digit.seen_by(camera), pace)
         if time.monotonic() > deadline:
             return
 
 
-def _canaries_due(product: ProductProcess, champions: int) -> int:
-    """At the first step of the next candidate's canary the day's traffic comes back."""
-    return product.canary_steps_before(champions) + 1
+def _is_mending(product: ProductProcess, champions: int) -> bool:
+    """Whether the loop has asked people for a better champion than the newest."""
+    return product.count("select", purpose="teach") >= champions
+
+
+def _is_night(product: ProductProcess, champions: int) -> bool:
+    """While it waits for them and learns; the first step of the next canary brings the day."""
+    steps = product.canary_steps_before(champions)
+    return _is_mending(product, champions) and product.count("canary") <= steps
 
 
 def _wait_for_interrupt() -> None:
