@@ -196,7 +196,7 @@ def _version(store: DataStore, files: Sequence[Path]) -> Taken:
                     name, label, "import:bench", "import", None, now, "bench",
                 )
             )  # fmt: skip
-            yield NewSample(data, path.name, "bench", "bench", "JPEG", _SIDE, _SIDE)
+            yield NewSample(data, path.name, "bench", "bench", "JPEG", _SIDE, _SIDE, id=name)
 
     store.samples.add(samples(), now, split=SplitRule(0.2))
     store.annotations.append(labels)

@@ -19,12 +19,15 @@ Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[st
 """What canonical JSON can hold."""
 
 
+_ENCODER = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+"""Made once: `json.dumps` would make one for each value."""
+
+
 def canonical_json(value: Json) -> bytes:
     """The one byte string that stands for `value`: sorted keys, no spaces, UTF-8, no NaN."""
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
-    return text.encode()
+    return _ENCODER.encode(value).encode()
 
 
 def digest_bytes(data: bytes) -> str:

@@ -75,18 +75,17 @@ class Samples:
         added: list[SampleId] = []
         for batch in _batches(samples):
             brought = {sample.id or sample_id(sample.data): sample for sample in batch}
-            known = self._catalogue.placed(list(brought))
-            passed = known.keys() | self._forgotten.ids()
+            known, stored = self._catalogue.present(list(brought))
+            passed = known | self._forgotten.ids()
             new = {name: sample for name, sample in brought.items() if name not in passed}
             if new:
-                self._add_bytes(new)
+                rows = {name: sample.data for name, sample in new.items() if name not in stored}
+                self._add_bytes(rows)
                 self._add_facts(new, now, split)
                 added += new
         return tuple(added)
 
-    def _add_bytes(self, new: Mapping[SampleId, NewSample]) -> None:
-        stored = self._catalogue.rows_of_bytes(list(new))
-        rows = {name: sample.data for name, sample in new.items() if name not in stored}
+    def _add_bytes(self, rows: Mapping[SampleId, bytes]) -> None:
         if rows:
             table = self._bytes.table({"id": list(rows), "data": list(rows.values())})
             self._bytes.append(table)

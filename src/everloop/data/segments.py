@@ -6,7 +6,7 @@ stands, also when it says that the sample is gone.
 
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLUMNS = ("sample", "side", "label", "annotation", "by", "origin")
+PINNED = COLUMNS[:4]
+"""The part that names the snapshot: an annotation's id tells whose it is."""
 _GONE = "gone"
 _ROWS_OF_A_BATCH = 65_536
 _ID_LENGTH = 64
@@ -42,11 +44,6 @@ class Row(NamedTuple):
     annotation: str
     by: str
     origin: str
-
-    @property
-    def pinned(self) -> tuple[str, str, str, str]:
-        """The part that names the snapshot: an annotation's id tells whose it is."""
-        return (self.sample, self.side, self.label, self.annotation)
 
 
 @dataclass(frozen=True)
@@ -77,21 +74,20 @@ class Segment:
         batches = [batch for batch in self.table.to_batches() if batch.num_rows]
         return batches, np.array([keys[0] for keys in self.keys], dtype="S")
 
-    def find(self, samples: "NDArray[np.bytes_]") -> dict[SampleId, Row | None]:
-        """The rows of those samples that it speaks of; None where it says they are gone."""
+    def find(self, samples: "NDArray[np.bytes_]") -> "pa.Table":
+        """The rows of those samples that it speaks of, `gone` telling which it says are gone."""
         import numpy as np
+        import pyarrow as pa
 
         batches, firsts = self._batches
-        found: dict[SampleId, Row | None] = {}
-        if not batches:
-            return found
+        found = [pa.RecordBatch.from_pylist([], self.table.schema)]
         owner = np.searchsorted(firsts, samples, side="right") - 1
-        for number in np.unique(owner[owner >= 0]):
+        for number in np.unique(owner[owner >= 0]) if batches else ():
             wanted, keys = samples[owner == number], self.keys[number]
             places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
             hits = places[keys[places] == wanted]
-            found.update(_told(batches[number].take(_indices(hits))))
-        return found
+            found.append(batches[number].take(_indices(hits)))
+        return _with_gone(pa.Table.from_batches(found))
 
 
 def _keys(chunk: "pa.Array") -> "NDArray[np.bytes_]":
@@ -105,24 +101,29 @@ def _keys(chunk: "pa.Array") -> "NDArray[np.bytes_]":
     return np.array([value.encode() for value in chunk.to_pylist()], dtype="S")
 
 
+def keys_of(rows: "pa.Table") -> "NDArray[np.bytes_]":
+    """The samples of some rows."""
+    import numpy as np
+
+    chunks = rows.column("sample").chunks
+    return np.concatenate([np.array([], "S"), *(_keys(chunk) for chunk in chunks if len(chunk))])
+
+
+def nothing() -> "pa.Table":
+    """No rows."""
+    return _schema().empty_table().select(list(COLUMNS))
+
+
 def _indices(places: "NDArray[np.int64]") -> "pa.Array":
     import pyarrow as pa
 
     return pa.array(places, pa.int64())
 
 
-def _told(rows: "pa.RecordBatch | pa.Table") -> Iterable[tuple[SampleId, Row | None]]:
-    columns = [rows.column(name).to_pylist() for name in COLUMNS]
-    gone = rows.column(_GONE).to_pylist() if _GONE in rows.schema.names else [False] * len(rows)
-    for away, *values in zip(gone, *columns, strict=True):
-        yield SampleId(values[0]), None if away else Row(*values)
-
-
 def merged(segments: Sequence[Segment], *, keep_gone: bool) -> "pa.Table":
     """What segments, oldest first, say together: the newest row of each sample, sorted."""
     import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     tables = [_with_gone(segment.table) for segment in segments]
     table = pa.concat_tables([_schema().empty_table(), *tables])
@@ -136,9 +137,14 @@ def merged(segments: Sequence[Segment], *, keep_gone: bool) -> "pa.Table":
         last = np.ones(len(keys), np.bool_)
         last[:-1] = ordered[1:] != ordered[:-1]
         table = table.take(_indices(order[last]))
-    if keep_gone:
-        return table
-    return table.filter(pc.invert(table.column(_GONE))).select(list(COLUMNS))
+    return table if keep_gone else present(table)
+
+
+def present(rows: "pa.Table") -> "pa.Table":
+    """Rows without those that say a sample is gone."""
+    import pyarrow.compute as pc
+
+    return rows.filter(pc.invert(rows.column(_GONE))).select(list(COLUMNS))
 
 
 def _with_gone(table: "pa.Table") -> "pa.Table":
@@ -197,24 +203,14 @@ class Segments:
         return key, rows
 
 
-def table_of(rows: Mapping[SampleId, Row | None]) -> "pa.Table":
-    """Rows as a table sorted by sample; None says that a sample is gone."""
+def change(came: "pa.Table", gone: Iterable[SampleId]) -> "pa.Table":
+    """What a segment says of rows that came and of samples that are gone, sorted by sample."""
     import pyarrow as pa
 
-    names = sorted(rows)
-    table = sorted_table([rows[name] or Row(name, "", "", "", "", "") for name in names])
-    gone = pa.array([rows[name] is None for name in names], pa.bool_())
-    return table.append_column(_GONE, gone)
-
-
-def sorted_table(rows: Sequence[Row]) -> "pa.Table":
-    """Rows that are sorted by sample as a table."""
-    import pyarrow as pa
-
-    values = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
-    return pa.table(
-        {name: pa.array(each, pa.string()) for name, each in zip(COLUMNS, values, strict=True)}
-    )
+    names = pa.array(list(gone), pa.string())
+    away = {name: pa.repeat("", len(names)) for name in COLUMNS} | {"sample": names}
+    left = pa.table(away).append_column(_GONE, pa.repeat(True, len(names)))
+    return pa.concat_tables([_with_gone(came), left]).sort_by("sample")
 
 
 def _schema() -> "pa.Schema":

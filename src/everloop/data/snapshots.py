@@ -10,12 +10,22 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from everloop.data.blobs import open_blobs
 from everloop.data.location import Place, located
-from everloop.data.segments import Row, Segment, Segments, merged
+from everloop.data.segments import (
+    COLUMNS,
+    Row,
+    Segment,
+    Segments,
+    keys_of,
+    merged,
+    nothing,
+    present,
+)
 from everloop.errors import Refused
 from everloop.ids import Json, SampleId, SnapshotId
 from everloop_runtime.ids import canonical_json
@@ -72,18 +82,25 @@ class Snapshot:
 
     def find(self, samples: Iterable[SampleId]) -> dict[SampleId, Row]:
         """The rows of those samples that are in it; costs what is asked, not the whole."""
-        import numpy as np
+        rows = self.rows_of(samples)
+        told = zip(*(rows.column(name).to_pylist() for name in COLUMNS), strict=True)
+        return {row.sample: row for row in starmap(Row, told)}
 
-        wanted, found = list(samples), dict[SampleId, Row]()
+    def rows_of(self, samples: Iterable[SampleId]) -> "pa.Table":
+        """The same as a table, in no particular order."""
+        import numpy as np
+        import pyarrow as pa
+
+        wanted = list(samples)
+        found = [nothing()]
         for start in range(0, len(wanted), _LOOKUP):
             left = np.array([name.encode() for name in wanted[start : start + _LOOKUP]], dtype="S")
             for segment in reversed(self.segments):
                 rows = segment.find(left)
-                found.update((name, row) for name, row in rows.items() if row is not None)
-                if rows:
-                    known = np.array([name.encode() for name in rows], dtype="S")
-                    left = left[~np.isin(left, known)]
-        return found
+                if rows.num_rows:
+                    found.append(present(rows))
+                    left = left[~np.isin(left, keys_of(rows))]
+        return pa.concat_tables(found)
 
     @property
     def is_countable(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from everloop.data.catalogue.questions import Noted, View
 from everloop.data.fingerprint import Fingerprint
 from everloop.data.leaks import Draft, LeakCheck, refuse_leaks
-from everloop.data.segments import Row, Segment, sorted_table, table_of
+from everloop.data.segments import PINNED, Segment, change, keys_of, nothing, present
 from everloop.data.snapshots import Snapshot, Snapshots, identity
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
@@ -98,23 +98,39 @@ def _newest(snapshots: Snapshots, rules: Mapping[str, Json]) -> Snapshot | None:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a snapshot by these rules would say, sample by sample."""
+    """What a snapshot by these rules would say, as tables of `COLUMNS`."""
 
     view: View
     fits: Callable[[str], bool]
     excluded: Mapping[SampleId, str]
 
-    def of(self, samples: Sequence[SampleId]) -> dict[SampleId, Row]:
-        return {row.sample: row for row in map(self._row, self.view.pinnable(samples)) if row}
+    def changed(self, since: int, moved: Iterable[SampleId]) -> "tuple[list[SampleId], pa.Table]":
+        """Samples that may be told otherwise than at that change, or were moved; what is said now
+        of those that are in."""
+        import pyarrow as pa
 
-    def all(self) -> Iterator[list[Row]]:
+        told = self.view.changed(since)
+        names = told.column("sample").to_pylist()
+        more = list(set(moved).difference(names))
+        told = pa.concat_tables([told, self.view.told_of(more)])
+        return names + more, self._fitting(told)
+
+    def all(self) -> "Iterator[pa.Table]":
         """Sorted by sample, in parts."""
-        for part in self.view.all_pinnable():
-            yield [row for row in map(self._row, part) if row]
+        return map(self._fitting, self.view.all_pinnable())
 
-    def _row(self, told: tuple[str, ...]) -> Row | None:
-        row = Row(SampleId(told[0]), *told[1:])
-        return None if row.sample in self.excluded or not self.fits(row.label) else row
+    def _fitting(self, told: "pa.Table") -> "pa.Table":
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        told = told.filter(pc.and_(told.column("side").is_valid(), told.column("label").is_valid()))
+        if not told.num_rows:
+            return told
+        labels = told.column("label").combine_chunks().dictionary_encode()
+        fits = pa.array([self.fits(label) for label in labels.dictionary.to_pylist()], pa.bool_())
+        left_out = pa.array(list(self.excluded), pa.string())
+        is_out = pc.is_in(told.column("sample"), left_out)
+        return told.filter(pc.and_not(fits.take(labels.indices), is_out.combine_chunks()))
 
 
 @dataclass(slots=True)
@@ -126,12 +142,12 @@ class _Count:
         default_factory=lambda: {side: Counter() for side in _SIDES}
     )
 
-    def step(self, rows: Iterable[Row], by: int) -> None:
-        for row in rows:
-            self.sides[row.side] += by
-            names = self.names[row.side]
-            for name in _names(row.label):
-                names[name] += by
+    def step(self, rows: "pa.Table", by: int) -> None:
+        told = zip(*(rows.column(name).to_pylist() for name in ("side", "label")), strict=True)
+        for (side, label), count in Counter(told).items():
+            self.sides[side] += by * count
+            for name in _names(label):
+                self.names[side][name] += by * count
 
     def as_json(self) -> dict[str, Json]:
         total = self.names["train"] + self.names["holdout"]
@@ -161,39 +177,36 @@ class _Taking:
 
         def batches() -> "Iterator[pa.Table]":
             for part in rows.all():
-                fingerprint.add(row.pinned for row in part)
+                fingerprint.add(_pinned(part))
                 count.step(part, 1)
-                yield sorted_table(part)
+                yield part
 
         key, written = self.snapshots.segments.write(batches())
         segment = self.snapshots.segments.open(key)
-        self._check(segment.table, lambda samples: _sides(segment, samples))
+        self._check(segment.table, lambda samples: _sides(_found(segment, samples)))
         segments: Json = [[key, written]] if written else []
         return self._write(fingerprint, count, {"segments": segments, "parent": None})
 
     def next(self, base: Snapshot, rows: _Rows, since: int | None) -> Snapshot:
         """What changed since `base`; everything is compared with it where that is not known."""
-        excluded = self.snapshots.excluded(base)
+        moved = self.snapshots.excluded(base).items() ^ self.excluded.items()
         if since is None:
             came, was = _compared(base, rows)
         else:
-            moved = [s for s, _ in excluded.items() ^ self.excluded.items()]
-            samples = list(dict.fromkeys([*rows.view.changed(since), *moved]))
-            came, was = _changed(base, samples, rows.of(samples))
+            samples, now = rows.changed(since, [sample for sample, _ in moved])
+            came, was = _differing(now, base.rows_of(samples))
         fingerprint = Fingerprint(base.manifest["fingerprint"])
-        fingerprint.remove(row.pinned for row in was.values())
-        fingerprint.add(row.pinned for row in came.values() if row)
+        fingerprint.remove(_pinned(was))
+        fingerprint.add(_pinned(came))
         count = _counted(base)
-        count.step(was.values(), -1)
-        count.step(filter(None, came.values()), 1)
+        count.step(was, -1)
+        count.step(came, 1)
         known = self.snapshots.get(identity(self._identity(fingerprint, count)))
         if known is not None:
             return known
-        table = table_of(came)
-        self._check(
-            table_of({name: row for name, row in came.items() if row}),
-            lambda samples: _sides_after(base, came, samples),
-        )
+        gone = set(_samples(was)).difference(_samples(came))
+        table = change(came, gone)
+        self._check(came.sort_by("sample"), lambda samples: _sides_after(base, table, samples))
         delta = self.snapshots.segments.write([table])
         grown: Json = [list(each) for each in self.snapshots.grown(base, delta)]
         made_of = {"segments": grown, "parent": base.id, "delta": delta[0], "delta_rows": delta[1]}
@@ -236,56 +249,61 @@ def _counted(base: Snapshot) -> _Count:
     )
 
 
-def _changed(
-    base: Snapshot, samples: Sequence[SampleId], now: Mapping[SampleId, Row]
-) -> tuple[dict[SampleId, Row | None], dict[SampleId, Row]]:
-    """Of some samples, the rows that came (None: gone) and those that they were."""
-    was = base.find(samples)
-    came = {
-        name: now.get(name) for name in samples if _pinned(now.get(name)) != _pinned(was.get(name))
-    }
-    return came, {name: row for name, row in was.items() if name in came}
-
-
-def _compared(
-    base: Snapshot, rows: _Rows
-) -> tuple[dict[SampleId, Row | None], dict[SampleId, Row]]:
+def _compared(base: Snapshot, rows: _Rows) -> "tuple[pa.Table, pa.Table]":
+    """The same of everything."""
     import numpy as np
+    import pyarrow as pa
 
-    came: dict[SampleId, Row | None] = {}
-    was: dict[SampleId, Row] = {}
-    seen = [np.array([], "S64")]
-    for part in rows.all():
-        now = {row.sample: row for row in part}
-        names = list(now)
-        seen.append(np.array([name.encode() for name in names], "S64"))
-        more, old = _changed(base, names, now)
-        came.update(more)
-        was.update(old)
-    before = np.concatenate([keys for s in base.segments for keys in s.keys] or seen[:1])
+    came, was, seen = [nothing()], [nothing()], [np.array([], "S64")]
+    for now in rows.all():
+        new, old = _differing(now, base.rows_of(_samples(now)))
+        came.append(new)
+        was.append(old)
+        seen.append(keys_of(now))
+    before = np.concatenate([seen[0], *(keys for s in base.segments for keys in s.keys)])
     left = np.setdiff1d(before, np.concatenate(seen))
-    for name, row in base.find(SampleId(each.decode()) for each in left.tolist()).items():
-        came[name], was[name] = None, row
-    return came, was
+    was.append(base.rows_of(SampleId(each.decode()) for each in left.tolist()))
+    return pa.concat_tables(came), pa.concat_tables(was)
 
 
-def _pinned(row: Row | None) -> tuple[str, ...] | None:
-    return None if row is None else row.pinned
+def _differing(now: "pa.Table", was: "pa.Table") -> "tuple[pa.Table, pa.Table]":
+    """The rows that are pinned otherwise: as they are, and as they were."""
+    return _without(now, was), _without(was, now)
 
 
-def _sides(segment: Segment, samples: Sequence[SampleId]) -> dict[SampleId, str]:
+def _without(rows: "pa.Table", others: "pa.Table") -> "pa.Table":
+    import pyarrow as pa
+
+    known = set(_pinned(others))
+    return rows.filter(pa.array([row not in known for row in _pinned(rows)], pa.bool_()))
+
+
+def _pinned(rows: "pa.Table") -> list[tuple[str, ...]]:
+    return list(zip(*(rows.column(name).to_pylist() for name in PINNED), strict=True))
+
+
+def _samples(rows: "pa.Table") -> list[SampleId]:
+    names: list[SampleId] = rows.column("sample").to_pylist()
+    return names
+
+
+def _sides(rows: "pa.Table") -> dict[SampleId, str]:
+    return dict(zip(_samples(rows), rows.column("side").to_pylist(), strict=True))
+
+
+def _found(segment: Segment, samples: Sequence[SampleId]) -> "pa.Table":
     import numpy as np
 
-    wanted = np.array([name.encode() for name in samples], dtype="S")
-    return {name: row.side for name, row in segment.find(wanted).items() if row is not None}
+    return present(segment.find(np.array([name.encode() for name in samples], dtype="S")))
 
 
 def _sides_after(
-    base: Snapshot, came: Mapping[SampleId, Row | None], samples: Sequence[SampleId]
+    base: Snapshot, delta: "pa.Table", samples: Sequence[SampleId]
 ) -> dict[SampleId, str]:
-    rows: dict[SampleId, Row | None] = {**base.find(samples)}
-    rows.update((name, came[name]) for name in samples if name in came)
-    return {name: row.side for name, row in rows.items() if row is not None}
+    wanted = set(samples)
+    told = {name: side for name, side in _sides(delta).items() if name in wanted}
+    # What the change says is gone has no side.
+    return {name: side for name, side in (_sides(base.rows_of(samples)) | told).items() if side}
 
 
 @lru_cache(maxsize=10_000)

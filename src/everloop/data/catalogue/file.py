@@ -17,18 +17,21 @@ CREATE TABLE fragment (
 CREATE TABLE followed (source TEXT PRIMARY KEY, version INTEGER) WITHOUT ROWID;
 CREATE TABLE sample (
     n INTEGER PRIMARY KEY, key INTEGER NOT NULL, id TEXT NOT NULL,
-    bytes INTEGER, fact INTEGER, side TEXT, origin TEXT, team TEXT, subject TEXT,
-    annotation TEXT, label TEXT, who TEXT, kind TEXT, confidence REAL, at INTEGER, answers TEXT,
-    said BLOB
+    fact INTEGER, side TEXT, origin TEXT, team TEXT, subject TEXT
 );
 CREATE INDEX sample_key ON sample (key);
 CREATE INDEX sample_lost ON sample (n) WHERE fact IS NULL AND side IS NOT NULL;
+CREATE TABLE stored (n INTEGER PRIMARY KEY, place INTEGER NOT NULL);
+CREATE TABLE standing (
+    n INTEGER PRIMARY KEY, said BLOB NOT NULL,
+    annotation TEXT, label TEXT, who TEXT, kind TEXT, confidence REAL, at INTEGER, answers TEXT
+);
 CREATE TABLE team (name TEXT PRIMARY KEY, side TEXT) WITHOUT ROWID;
 CREATE TABLE tally (name TEXT PRIMARY KEY, samples INTEGER) WITHOUT ROWID;
-CREATE TABLE change (seq INTEGER PRIMARY KEY, n INTEGER NOT NULL);
+CREATE TABLE change (seq INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE taken (rules TEXT PRIMARY KEY, snapshot TEXT, seq INTEGER) WITHOUT ROWID;
 """
-_NAME = "catalogue-1.sqlite"
+_NAME = "catalogue-2.sqlite"
 """With the number of its schema: another one is another file."""
 _PATIENCE_S = 120.0
 """Another process may be reading a whole table for the first time."""
@@ -90,6 +93,10 @@ class CatalogueFile:
     def _open(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
+            # What was forgotten must not live on in the file of an older schema.
+            for old in self._path.parent.glob("catalogue-*.sqlite"):
+                if old != self._path:
+                    _remove(old)
             try:
                 return _connected(self._path)
             except sqlite3.OperationalError as error:

@@ -7,7 +7,7 @@ and sees rewritten tables without being told.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _CHUNK_ROWS = 100_000
 """Rows of one transaction, so that its journal stays small."""
 
-Mirror: TypeAlias = Callable[[sqlite3.Connection, "pa.Table"], None]
+Met: TypeAlias = dict[str, int]
+"""The numbers of samples' rows, as far as one transaction came upon them."""
+Mirror: TypeAlias = Callable[[sqlite3.Connection, Met, "pa.Table"], None]
 """Takes some rows over, `_rowid` among their columns."""
 
 
@@ -46,17 +48,31 @@ class _Fragment:
     opened: "lance.LanceFragment"
 
 
-def catch_up(file: CatalogueFile, source: Source, *, trust: bool) -> None:
-    """Bring the mirror of a table to its newest version.
+def catch_up(file: CatalogueFile, sources: Sequence[Source], trusted: Container[str]) -> None:
+    """Bring the mirrors of tables to their newest versions, one after the other.
 
-    With `trust` a table of the version that was followed last is taken for the same; without, its
+    A trusted table of the version that was followed last is taken for the same; of others the
     fragments are compared: a table that came from a backup may have any version.
     """
     with file.reading() as connection:
-        if _is_current(connection, source, trust=trust):
-            return
-    while not _step(file, source):
-        pass
+        behind: Sequence[Source] = [
+            s for s in sources if not _is_current(connection, s, trust=s.name in trusted)
+        ]
+    while behind:
+        with file.writing() as connection:
+            behind = _go_on(connection, behind)
+
+
+def _go_on(connection: sqlite3.Connection, behind: Sequence[Source]) -> Sequence[Source]:
+    """One transaction; those that need another one."""
+    met: Met = {}
+    room = _CHUNK_ROWS
+    for number, source in enumerate(behind):
+        rows = _follow(connection, source, met, room)
+        if rows is None:
+            return behind[number:]
+        room -= rows
+    return ()
 
 
 def _is_current(connection: sqlite3.Connection, source: Source, *, trust: bool) -> bool:
@@ -69,21 +85,22 @@ def _is_current(connection: sqlite3.Connection, source: Source, *, trust: bool) 
     return _seen(connection, source.name) == told
 
 
-def _step(file: CatalogueFile, source: Source) -> bool:
-    """One transaction; whether it was the last one needed."""
-    with file.writing() as connection:
-        # Looked at only now: another process may have come first, or gone on since.
-        dataset = source.table.dataset()
-        version = 0 if dataset is None else int(dataset.version)
-        seen = _seen(connection, source.name)
-        present = _present(dataset)
-        _lose(connection, source, seen, present)
-        new = [number for number in present if number not in seen]
-        if _read(connection, source, new, present) < len(new):
-            return False
-        source.settle(connection)
-        connection.execute("REPLACE INTO followed VALUES (?, ?)", (source.name, version))
-    return True
+def _follow(connection: sqlite3.Connection, source: Source, met: Met, room: int) -> int | None:
+    """The rows that were read to the end of the table; None when there was no room for all."""
+    # Looked at only now: another process may have come first, or gone on since.
+    dataset = source.table.dataset()
+    version = 0 if dataset is None else int(dataset.version)
+    seen = _seen(connection, source.name)
+    present = _present(dataset)
+    _lose(connection, source, seen, present)
+    new = [number for number in present if number not in seen]
+    chosen, rows = _fitting(new, present, room)
+    _read(connection, source, met, {number: present[number] for number in chosen})
+    if len(chosen) < len(new):
+        return None
+    source.settle(connection)
+    connection.execute("REPLACE INTO followed VALUES (?, ?)", (source.name, version))
+    return rows
 
 
 def _followed(connection: sqlite3.Connection, name: str) -> int | None:
@@ -122,26 +139,29 @@ def _lose(
         del seen[number]
 
 
-def _read(
-    connection: sqlite3.Connection,
-    source: Source,
-    new: list[int],
-    present: Mapping[int, _Fragment],
-) -> int:
-    """Take new fragments over, in the table's order, and return how many it were."""
-    chosen, rows = [], 0
+def _fitting(
+    new: Sequence[int], present: Mapping[int, _Fragment], room: int
+) -> tuple[list[int], int]:
+    """The first of the new fragments, until their rows fill the room."""
+    chosen, rows = list[int](), 0
     for number in new:
+        if rows >= room:
+            break
         chosen.append(number)
         rows += present[number].opened.metadata.num_rows
-        if rows >= _CHUNK_ROWS:
-            break
-    if chosen:
-        for batch in source.table.scan(
-            list(source.columns), [present[number].opened for number in chosen]
-        ):
-            source.mirror(connection, batch)
-        connection.executemany(
-            "INSERT INTO fragment VALUES (?, ?, ?, ?)",
-            [(source.name, n, present[n].file, present[n].deleted) for n in chosen],
-        )
-    return len(chosen)
+    return chosen, rows
+
+
+def _read(
+    connection: sqlite3.Connection, source: Source, met: Met, new: Mapping[int, _Fragment]
+) -> None:
+    """Take new fragments over, in the table's order."""
+    if not new:
+        return
+    opened = [fragment.opened for fragment in new.values()]
+    for batch in source.table.scan(list(source.columns), opened):
+        source.mirror(connection, met, batch)
+    connection.executemany(
+        "INSERT INTO fragment VALUES (?, ?, ?, ?)",
+        [(source.name, n, fragment.file, fragment.deleted) for n, fragment in new.items()],
+    )

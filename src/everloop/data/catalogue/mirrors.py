@@ -1,12 +1,12 @@
 """What is kept of each table: one row a sample, with its standing label."""
 
+import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from everloop.data.catalogue.follow import Source
+from everloop.data.catalogue.follow import Met, Source
 from everloop.data.tables import LanceTable
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ _SAID_BYTES = 16
 
 def bytes_source(table: LanceTable) -> Source:
     """Where each sample's bytes lie."""
-    return Source("bytes", table, ("id",), _see_bytes, partial(_lose, "bytes"), _nothing)
+    return Source("bytes", table, ("id",), _see_bytes, _lose_bytes, _nothing)
 
 
 def facts_source(table: LanceTable) -> Source:
     """Side, origin, group and subject of each sample; its first fact stands."""
     columns = ("id", "side", "origin", "group", "subject")
-    return Source("facts", table, columns, _see_facts, partial(_lose, "fact"), _forget_lost)
+    return Source("facts", table, columns, _see_facts, _lose_facts, _forget_lost)
 
 
 def annotations_source(table: LanceTable) -> Source:
@@ -55,13 +55,16 @@ def key_of(sample: str) -> int:
 
 
 def find(
-    connection: sqlite3.Connection, columns: str, samples: Sequence[str]
+    connection: sqlite3.Connection, columns: str, samples: Collection[str], beside: str = ""
 ) -> dict[str, tuple[Any, ...]]:
-    """Some columns of samples by their ids; those that are not there are left out."""
+    """Some columns of samples by their ids; those that are not there are left out.
+
+    `beside`: a join with what else is known by their numbers.
+    """
     wanted = frozenset(samples)
     found = connection.execute(
         f"SELECT s.id, {columns} FROM json_each(?) AS asked "  # noqa: S608 - columns are ours
-        "CROSS JOIN sample AS s ON s.key = asked.value",
+        f"CROSS JOIN sample AS s ON s.key = asked.value {beside}",
         (json.dumps([key_of(sample) for sample in wanted]),),
     )
     return {row[0]: row[1:] for row in found if row[0] in wanted}
@@ -75,120 +78,160 @@ def _keep(connection: sqlite3.Connection, fragment: int) -> None:
     del connection, fragment
 
 
-def _lose(column: str, connection: sqlite3.Connection, fragment: int) -> None:
-    first = fragment << _ADDRESS_BITS
+def _lose_bytes(connection: sqlite3.Connection, fragment: int) -> None:
+    connection.execute("DELETE FROM stored WHERE place >= ? AND place < ?", _places(fragment))
+
+
+def _lose_facts(connection: sqlite3.Connection, fragment: int) -> None:
     connection.execute(
-        f"UPDATE sample SET {column} = NULL WHERE {column} >= ? AND {column} < ?",  # noqa: S608
-        (first, first + (1 << _ADDRESS_BITS)),
+        "UPDATE sample SET fact = NULL WHERE fact >= ? AND fact < ?", _places(fragment)
     )
 
 
-def _met(
-    connection: sqlite3.Connection, columns: Sequence[str], samples: Sequence[str]
-) -> dict[str, tuple[Any, ...]]:
-    """The number of each sample's row and what some columns hold; rows are made where none is."""
-    met = find(connection, ", ".join(("n", *columns)), samples)
-    fresh = [name for name in dict.fromkeys(samples) if name not in met]
+def _places(fragment: int) -> tuple[int, int]:
+    return fragment << _ADDRESS_BITS, (fragment + 1) << _ADDRESS_BITS
+
+
+def _meet(connection: sqlite3.Connection, met: Met, samples: Iterable[str]) -> list[str]:
+    """Give each sample a number in `met`; those are returned that have no row of it yet."""
+    unmet = [name for name in samples if name not in met]
+    met.update((name, n) for name, (n,) in find(connection, "n", unmet).items())
+    fresh = [name for name in unmet if name not in met]
     (last,) = connection.execute("SELECT coalesce(max(n), 0) FROM sample").fetchone()
+    met.update(zip(fresh, itertools.count(last + 1)))
+    return fresh
+
+
+def _meet_all(connection: sqlite3.Connection, met: Met, samples: Iterable[str]) -> None:
+    """The same, and each sample has a row then."""
     connection.executemany(
         "INSERT INTO sample (n, key, id) VALUES (?, ?, ?)",
-        [(last + i, key_of(name), name) for i, name in enumerate(fresh, start=1)],
+        [(met[name], key_of(name), name) for name in _meet(connection, met, samples)],
     )
-    nothing = (None,) * len(columns)
-    met.update((name, (last + i, *nothing)) for i, name in enumerate(fresh, start=1))
-    return met
 
 
-def _see_bytes(connection: sqlite3.Connection, rows: "pa.Table") -> None:
-    names, places = rows.column("id").to_pylist(), rows.column("_rowid").to_pylist()
-    met = _met(connection, (), names)
+def _see_bytes(connection: sqlite3.Connection, met: Met, rows: "pa.Table") -> None:
     # The first bytes stand; others of the same sample are the same.
+    first = _firsts(rows, "id", "_rowid")
+    _meet_all(connection, met, first)
     connection.executemany(
-        "UPDATE sample SET bytes = ? WHERE n = ? AND bytes IS NULL",
-        [(place, met[name][0]) for name, place in zip(names, places, strict=True)],
+        "INSERT OR IGNORE INTO stored VALUES (?, ?)",
+        [(met[name], place) for name, (place,) in first.items()],
     )
 
 
-def _see_facts(connection: sqlite3.Connection, rows: "pa.Table") -> None:
-    columns = ("id", "_rowid", "side", "origin", "group", "subject")
-    values = zip(*(rows.column(name).to_pylist() for name in columns), strict=True)
-    first: dict[str, tuple[Any, ...]] = {}
-    for name, *fact in values:
-        first.setdefault(name, tuple(fact))
-    met = _met(connection, ("fact", "side", "label"), list(first))
+def _see_facts(connection: sqlite3.Connection, met: Met, rows: "pa.Table") -> None:
+    first = _firsts(rows, "id", "_rowid", "side", "origin", "group", "subject")
+    fresh = frozenset(_meet(connection, met, first))
+    before = _before(connection, [met[name] for name in first if name not in fresh])
     # A row that only moved keeps its side, whatever order the rows are in now.
     connection.executemany(
-        "UPDATE sample SET fact = ?, side = coalesce(side, ?), origin = ?, team = ?, subject = ? "
-        "WHERE n = ?",
-        [(*fact, met[name][0]) for name, fact in first.items() if met[name][1] is None],
+        "INSERT INTO sample (n, key, id, fact, side, origin, team, subject) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET fact = excluded.fact, "
+        "side = coalesce(side, excluded.side), origin = excluded.origin, team = excluded.team, "
+        "subject = excluded.subject WHERE fact IS NULL",
+        [(met[name], key_of(name), name, *fact) for name, fact in first.items()],
     )
-    fresh = [name for name in first if met[name][2] is None]
+    came = {name: fact for name, fact in first.items() if before.get(met[name], _NEW)[0] is None}
     connection.executemany(
         "INSERT OR IGNORE INTO team VALUES (?, ?)",
-        [(first[name][3], first[name][1]) for name in fresh if first[name][3] is not None],
+        [(team, side) for _, side, _, team, _ in came.values() if team is not None],
     )
-    came = [name for name in fresh if met[name][3] is not None]
-    _count(connection, [(SAMPLES, len(fresh)), *((first[name][1], 1) for name in came)])
-    _log(connection, [met[name][0] for name in came])
+    labelled = [name for name in came if before.get(met[name], _NEW)[1]]
+    _count(connection, [(SAMPLES, len(came)), *((came[name][1], 1) for name in labelled)])
+    _log(connection, [met[name] for name in labelled])
+
+
+def _firsts(rows: "pa.Table", key: str, *others: str) -> dict[str, tuple[Any, ...]]:
+    """The first row of each sample."""
+    found: dict[str, tuple[Any, ...]] = {}
+    values = zip(*(rows.column(name).to_pylist() for name in others), strict=True)
+    for name, value in zip(rows.column(key).to_pylist(), values, strict=True):
+        found.setdefault(name, value)
+    return found
+
+
+_NEW = (None, 0)
+
+
+def _before(
+    connection: sqlite3.Connection, numbers: Sequence[int]
+) -> dict[int, tuple[str | None, int]]:
+    """Side and whether there is a label, of samples that have a row."""
+    found = connection.execute(
+        "SELECT n, side, label IS NOT NULL FROM json_each(?) AS asked "
+        "CROSS JOIN sample ON n = asked.value LEFT JOIN standing USING (n)",
+        (json.dumps(numbers),),
+    )
+    return {n: (side, labelled) for n, side, labelled in found}
 
 
 def _forget_lost(connection: sqlite3.Connection) -> None:
     """Samples whose facts were found nowhere again are no samples any more."""
     lost = connection.execute(
-        "SELECT n, side, label FROM sample WHERE fact IS NULL AND side IS NOT NULL"
+        "SELECT n, side, label FROM sample LEFT JOIN standing USING (n) "
+        "WHERE fact IS NULL AND side IS NOT NULL"
     ).fetchall()
     if not lost:
         return
     sides = [(side, -1) for _, side, label in lost if label is not None]
     _count(connection, [(SAMPLES, -len(lost)), *sides])
-    _log(connection, [n for n, _, _ in lost])
+    numbers = [n for n, _, _ in lost]
+    _log(connection, numbers)
+    only = [(n,) for n in numbers]
+    connection.executemany("DELETE FROM standing WHERE n = ?", only)
     connection.executemany(
-        "UPDATE sample SET side = NULL, origin = NULL, team = NULL, subject = NULL, "
-        "annotation = NULL, label = NULL, who = NULL, kind = NULL, confidence = NULL, at = NULL, "
-        "answers = NULL, said = NULL WHERE n = ?",
-        [(n,) for n, _, _ in lost],
+        "UPDATE sample SET side = NULL, origin = NULL, team = NULL, subject = NULL WHERE n = ?",
+        only,
     )
     connection.execute(
         "DELETE FROM team WHERE name NOT IN (SELECT team FROM sample WHERE team IS NOT NULL)"
     )
 
 
-def _see_annotations(connection: sqlite3.Connection, rows: "pa.Table") -> None:
+def _see_annotations(connection: sqlite3.Connection, met: Met, rows: "pa.Table") -> None:
     import pyarrow as pa
 
     columns = ("sample", "id", "label", "by", "kind", "confidence", "origin")
     told = [rows.column(name).to_pylist() for name in columns]
     moments = rows.column("at").cast(pa.int64()).to_pylist()
-    met = _met(connection, ("side", "said", "kind", "at", "annotation"), told[0])
+    columns_known = "n, side, said, kind, at, annotation"
+    before = find(connection, columns_known, told[0], "LEFT JOIN standing USING (n)")
+    unmet = dict.fromkeys(name for name in told[0] if name not in before)
+    _meet_all(connection, met, unmet)
+    before.update((name, (met[name], *_UNKNOWN)) for name in unmet)
     said: dict[str, bytes] = {}
-    standing: dict[str, tuple[int, int, str]] = {}
+    weights: dict[str, tuple[int, int, str]] = {}
     label: dict[str, tuple[Any, ...]] = {}
     for at, name, annotation, text, by, kind, confidence, origin in zip(
         moments, *told, strict=True
     ):
-        _, _, before, rank, since, stands = met[name]
-        marks, mark = said.get(name, before or b""), said_mark(annotation)
+        _, _, known, rank, since, stands = before[name]
+        marks, mark = said.get(name, known or b""), said_mark(annotation)
         if is_said(mark, marks):
             continue
         said[name] = marks + mark
         least = (RANK[rank], since, stands) if rank is not None else (0, 0, "")
         weight = (RANK[kind], at, annotation)
-        if kind == "model" or weight < standing.get(name, least):
+        if kind == "model" or weight < weights.get(name, least):
             continue
-        standing[name] = weight
+        weights[name] = weight
         label[name] = (annotation, text, by, kind, confidence, at, origin)
     connection.executemany(
-        "UPDATE sample SET said = ? WHERE n = ?",
-        [(marks, met[name][0]) for name, marks in said.items()],
+        "INSERT INTO standing (n, said) VALUES (?, ?) "
+        "ON CONFLICT (n) DO UPDATE SET said = excluded.said",
+        [(before[name][0], marks) for name, marks in said.items() if name not in label],
     )
     connection.executemany(
-        "UPDATE sample SET annotation = ?, label = ?, who = ?, kind = ?, confidence = ?, at = ?, "
-        "answers = ? WHERE n = ?",
-        [(*values, met[name][0]) for name, values in label.items()],
+        "REPLACE INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [(before[name][0], said[name], *values) for name, values in label.items()],
     )
-    sided = [name for name in label if met[name][1] is not None]
-    _count(connection, ((met[name][1], 1) for name in sided if met[name][5] is None))
-    _log(connection, [met[name][0] for name in sided])
+    sided = [before[name] for name in label if before[name][1] is not None]
+    _count(connection, ((side, 1) for _, side, _, kind, *_ in sided if kind is None))
+    _log(connection, [n for n, *_ in sided])
+
+
+_UNKNOWN = (None,) * 5
 
 
 def said_mark(annotation: str) -> bytes:
@@ -219,4 +262,11 @@ def _count(connection: sqlite3.Connection, steps: Iterable[tuple[str, int]]) -> 
 
 
 def _log(connection: sqlite3.Connection, numbers: Iterable[int]) -> None:
-    connection.executemany("INSERT INTO change (n) VALUES (?)", [(n,) for n in numbers])
+    """Samples that changed; those with numbers in a row are one line."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    connection.executemany("INSERT INTO change (first, last) VALUES (?, ?)", ranges)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from everloop.data.catalogue.file import CatalogueFile
 from everloop.data.catalogue.follow import Source, catch_up
@@ -20,11 +21,18 @@ from everloop.data.catalogue.mirrors import (
     said_mark,
 )
 from everloop.data.schemas import Tables
+from everloop.data.segments import COLUMNS
 from everloop.data.splits import Side
 from everloop.ids import AnnotationId, SampleId, SnapshotId
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK = 10_000
+_STANDING = "JOIN standing USING (n)"
+_TOLD = "id, side, label, annotation, who, origin"
+"""What the catalogue calls `COLUMNS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,8 @@ class Catalogue:
 
     @contextmanager
     def _upto(self, *sources: Source) -> Iterator[sqlite3.Connection]:
-        for source in sources:
-            catch_up(self._file, source, trust=source.name in self._compared)
-            self._compared.add(source.name)
+        catch_up(self._file, sources, self._compared)
+        self._compared.update(source.name for source in sources)
         with self._file.reading() as connection:
             yield connection
 
@@ -92,9 +99,22 @@ class Catalogue:
             return {
                 SampleId(name): row[0]
                 for part in _parts(samples)
-                for name, row in find(connection, "bytes", part).items()
-                if row[0] is not None
+                for name, row in find(connection, "place", part, "JOIN stored USING (n)").items()
             }
+
+    def present(self, samples: Sequence[SampleId]) -> tuple[set[SampleId], set[SampleId]]:
+        """Those of which something is known, and those of which the bytes are there."""
+        known, stored = set[SampleId](), set[SampleId]()
+        with self._upto(self._facts, self._bytes) as connection:
+            for part in _parts(samples):
+                for name, (side, place) in find(
+                    connection, "side, place", part, "LEFT JOIN stored USING (n)"
+                ).items():
+                    if side is not None:
+                        known.add(SampleId(name))
+                    if place is not None:
+                        stored.add(SampleId(name))
+        return known, stored
 
     def samples(self) -> Iterator[tuple[SampleId, Placed]]:
         """Every sample, in the order the catalogue met them. Costs the whole."""
@@ -120,9 +140,9 @@ class Catalogue:
         """Those annotations that are not there yet."""
         with self._upto(self._facts, self._annotations) as connection:
             said = {
-                name: row[0] or b""
+                name: row[0]
                 for part in _parts([sample for _, sample in statements])
-                for name, row in find(connection, "said", part).items()
+                for name, row in find(connection, "said", part, _STANDING).items()
             }
         return {
             annotation
@@ -139,7 +159,7 @@ class Catalogue:
             return {
                 SampleId(name): (*row[:5], _moment(row[5]), row[6])
                 for part in _parts(samples)
-                for name, row in find(connection, columns, part).items()
+                for name, row in find(connection, columns, part, _STANDING).items()
                 if row[0] is not None
             }
 
@@ -147,7 +167,8 @@ class Catalogue:
         """Number and id of the next samples with a standing label; begin with 0."""
         with self._upto(self._facts, self._annotations) as connection:
             rows = connection.execute(
-                "SELECT n, id FROM sample WHERE n > ? AND label IS NOT NULL ORDER BY n LIMIT ?",
+                "SELECT n, id FROM standing JOIN sample USING (n) "
+                "WHERE n > ? AND label IS NOT NULL ORDER BY n LIMIT ?",
                 (after, most),
             )
             return [(n, SampleId(name)) for n, name in rows]
@@ -190,29 +211,49 @@ class View:
         ).fetchone()
         return None if row is None else Noted(SnapshotId(row[0]), int(row[1]))
 
-    def changed(self, since: int) -> list[SampleId]:
-        """Samples whose side or standing label changed after a change of that number."""
+    def changed(self, since: int) -> "pa.Table":
+        """`COLUMNS` of samples whose side or standing label changed after a change of that
+        number; side or label is null where there is none now."""
         rows = self._connection.execute(
-            "SELECT id FROM sample WHERE n IN (SELECT n FROM change WHERE seq > ?)", (since,)
+            f"SELECT DISTINCT n, {_TOLD} FROM change "  # noqa: S608 - columns are ours
+            "CROSS JOIN sample ON n BETWEEN first AND last LEFT JOIN standing USING (n) "
+            "WHERE seq > ?",
+            (since,),
+        ).fetchall()
+        return _table([row[1:] for row in rows])
+
+    def told_of(self, samples: Sequence[SampleId]) -> "pa.Table":
+        """The same of samples by their ids, those with a standing label."""
+        return _table(
+            [
+                (name, *row)
+                for part in _parts(samples)
+                for name, row in find(
+                    self._connection, _TOLD.partition(", ")[2], part, _STANDING
+                ).items()
+            ]
         )
-        return [SampleId(name) for (name,) in rows]
 
-    def pinnable(self, samples: Sequence[SampleId]) -> Iterator[tuple[str, ...]]:
-        """Sample, side, label, annotation, by and origin of those that have all of them."""
-        columns = "side, label, annotation, who, origin"
-        for part in _parts(samples):
-            for name, row in find(self._connection, columns, part).items():
-                if row[0] is not None and row[1] is not None:
-                    yield (name, *row)
+    def all_pinnable(self) -> "Iterator[pa.Table]":
+        """The same of all samples that have side and label, sorted by sample, in parts.
 
-    def all_pinnable(self) -> Iterator[Sequence[tuple[str, ...]]]:
-        """The same of all samples, sorted by sample, in parts. Costs the whole."""
+        Costs the whole.
+        """
         rows = self._connection.execute(
-            "SELECT id, side, label, annotation, who, origin FROM sample "
+            f"SELECT {_TOLD} FROM sample JOIN standing USING (n) "  # noqa: S608 - columns are ours
             "WHERE side IS NOT NULL AND label IS NOT NULL ORDER BY key, id"
         )
         while part := rows.fetchmany(_CHUNK):
-            yield part
+            yield _table(part)
+
+
+def _table(rows: Sequence[tuple[str | None, ...]]) -> "pa.Table":
+    import pyarrow as pa
+
+    values = zip(*rows, strict=True) if rows else [()] * len(COLUMNS)
+    return pa.table(
+        {name: pa.array(each, pa.string()) for name, each in zip(COLUMNS, values, strict=True)}
+    )
 
 
 def _tally(connection: sqlite3.Connection) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from everloop.data.checks.duplicates import TINY, Pair, near_duplicates
 from everloop.data.checks.enough import Enough, Needs, enough_to_start, imbalance
@@ -12,6 +13,9 @@ from everloop.data.checks.pictures import odd_pictures
 from everloop.data.examined import DecodingLimits
 from everloop.data.store import DataStore
 from everloop.ids import Json, SampleId, SnapshotId
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ROW = "ROW"
 _ORDER = ("stop", "mend", "look", "know")
@@ -128,13 +132,16 @@ def _labels(store: DataStore, wanted: Wanted) -> Mapping[SampleId, tuple[str, st
     if wanted.snapshot is None:
         with store.catalogue.view() as view:
             return {
-                SampleId(sample): (side, label, by)
+                sample: told
                 for part in view.all_pinnable()
-                for sample, side, label, _, by, _ in part
+                for sample, told in _labels_of(part).items()
             }
-    rows = store.snapshots.open(wanted.snapshot).rows
+    return _labels_of(store.snapshots.open(wanted.snapshot).rows)
+
+
+def _labels_of(rows: "pa.Table") -> dict[SampleId, tuple[str, str, str]]:
     columns = (rows.column(name).to_pylist() for name in ("sample", "side", "label", "by"))
-    return {sample: tuple(rest) for sample, *rest in zip(*columns, strict=True)}
+    return {sample: (side, label, by) for sample, side, label, by in zip(*columns, strict=True)}
 
 
 def _pairs(store: DataStore, pictures: Sequence[SampleId]) -> Sequence[Pair]:
