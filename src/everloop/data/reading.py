@@ -82,9 +82,12 @@ class SnapshotReader:
 
         Raises `Refused` when the bytes of one are no longer in the store.
         """
-        names, labels = (column.take(_numbers(rows)).to_pylist() for column in self._told)
-        data = self._read(list(rows), names)
-        return list(map(Example, names, labels, data))
+        import numpy as np
+        import pyarrow as pa
+
+        numbers = np.asarray(rows, np.int64)
+        names, labels = (column.take(pa.array(numbers)).to_pylist() for column in self._told)
+        return list(map(Example, names, labels, self._read(numbers)))
 
     def __iter__(self) -> Iterator[Example]:
         return (example for batch in self.batches() for example in batch)
@@ -130,25 +133,30 @@ class SnapshotReader:
 
         return np.full(len(self), -1, np.int64)
 
-    def _read(self, rows: list[int], names: list[SampleId]) -> list[bytes]:
-        self._locate(rows, names)
+    def _read(self, rows: "NDArray[np.int64]") -> list[bytes]:
+        self._locate(rows)
         try:
             return self._store.samples.read_rows(self._places[rows])
         except Conflict:
             # Rewritten since the places were looked up: they are looked up again.
             self._places[:] = -1
-            self._locate(rows, names)
+            self._locate(rows)
             return self._store.samples.read_rows(self._places[rows])
 
-    def _locate(self, rows: list[int], names: list[SampleId]) -> None:
+    def _locate(self, rows: "NDArray[np.int64]") -> None:
+        """Look up where rows lie, and as many more as are known: who reads some reads others."""
         import numpy as np
+        import pyarrow as pa
 
-        unknown = np.flatnonzero(self._places[rows] < 0)
-        if not len(unknown):
+        unknown = np.flatnonzero(self._places < 0)
+        wanted = np.intersect1d(rows, unknown)
+        if not len(wanted):
             return
-        wanted = [names[index] for index in unknown]
-        found = self._store.samples.rows_of(wanted)
-        self._places[[rows[index] for index in unknown]] = [found[name] for name in wanted]
+        others = np.setdiff1d(unknown[: len(self) - len(unknown)], wanted)
+        names, more = (self._told[0].take(pa.array(each)).to_pylist() for each in (wanted, others))
+        found = self._store.samples.rows_of(names, more)
+        self._places[wanted] = [found[name] for name in names]
+        self._places[others] = [found.get(name, -1) for name in more]
 
     def _parts(self, size: int, order: Order) -> Iterator[list[int]]:
         numbers = self._order(order)
@@ -159,14 +167,8 @@ class SnapshotReader:
 
         if order == "sample":
             return np.arange(len(self))
-        self._locate(list(range(len(self))), self.rows.column("sample").to_pylist())
+        self._locate(np.arange(len(self)))
         return np.argsort(self._places, kind="stable")
-
-
-def _numbers(rows: Sequence[int]) -> "pa.Array":
-    import pyarrow as pa
-
-    return pa.array(rows, pa.int64())
 
 
 def _one_array(column: "pa.ChunkedArray") -> "pa.Array":

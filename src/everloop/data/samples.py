@@ -134,9 +134,14 @@ class Samples:
         places = self.rows_of(ids)
         return self.read_rows([places[name] for name in ids])
 
-    def rows_of(self, ids: Sequence[SampleId]) -> Mapping[SampleId, int]:
-        """The row of each sample's bytes, for `read_rows`; `Refused` for unknown ones."""
-        places = self._catalogue.rows_of_bytes(ids)
+    def rows_of(
+        self, ids: Sequence[SampleId], others: Sequence[SampleId] = ()
+    ) -> Mapping[SampleId, int]:
+        """The row of each sample's bytes, for `read_rows`; `Refused` for unknown ones.
+
+        `others`: looked up in the same go, and left out where they are unknown.
+        """
+        places = self._catalogue.rows_of_bytes([*ids, *others])
         missing = [name for name in ids if name not in places]
         if missing:
             raise Refused(f"{len(missing)} samples are not in the store, {missing[0]} among them")
