@@ -1,6 +1,7 @@
 """Samples: the original bytes in one dataset, what is known of them in another."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-_BATCH_BYTES = 64_000_000
+_BATCH_BYTES = 32_000_000
 _BATCH_ROWS = 20_000
 
 
@@ -69,21 +70,33 @@ class Samples:
         """Store what is new and return its ids; what is known already stays as it is.
         What was forgotten is passed over.
 
-        Reads `samples` once, in batches of bounded size. The side of a new sample is fixed here
-        for good, by `split`.
+        Reads `samples` once, in batches of bounded size; while a full one is stored, the next is
+        read. The side of a new sample is fixed here for good, by `split`.
         """
         added: list[SampleId] = []
-        for batch in _batches(samples):
-            brought = {sample.id or sample_id(sample.data): sample for sample in batch}
-            known, stored = self._catalogue.present(list(brought))
-            passed = known | self._forgotten.ids()
-            new = {name: sample for name, sample in brought.items() if name not in passed}
-            if new:
-                rows = {name: sample.data for name, sample in new.items() if name not in stored}
-                self._add_bytes(rows)
-                self._add_facts(new, now, split)
-                added += new
+        with ThreadPoolExecutor(1, "everloop-add") as pool:
+            storing: Future[list[SampleId]] | None = None
+            for batch, is_full in _batches(samples):
+                if storing is not None:
+                    added += storing.result()
+                    storing = None
+                if is_full:
+                    storing = pool.submit(self._add, batch, now, split)
+                else:
+                    added += self._add(batch, now, split)
+            if storing is not None:
+                added += storing.result()
         return tuple(added)
+
+    def _add(self, batch: Sequence[NewSample], now: datetime, split: SplitRule) -> list[SampleId]:
+        brought = {sample.id or sample_id(sample.data): sample for sample in batch}
+        known, stored = self._catalogue.present(list(brought))
+        passed = known | self._forgotten.ids()
+        new = {name: sample for name, sample in brought.items() if name not in passed}
+        if new:
+            self._add_bytes({n: sample.data for n, sample in new.items() if n not in stored})
+            self._add_facts(new, now, split)
+        return list(new)
 
     def _add_bytes(self, rows: Mapping[SampleId, bytes]) -> None:
         if rows:
@@ -181,14 +194,15 @@ def _meta(meta: Mapping[str, str]) -> str | None:
     return canonical_json(dict(meta)).decode() if meta else None
 
 
-def _batches(samples: Iterable[NewSample]) -> Iterator[list[NewSample]]:
+def _batches(samples: Iterable[NewSample]) -> Iterator[tuple[list[NewSample], bool]]:
+    """Batches, and whether each is full; one that is not is the last."""
     batch: list[NewSample] = []
     size = 0
     for sample in samples:
         batch.append(sample)
         size += len(sample.data)
         if size >= _BATCH_BYTES or len(batch) >= _BATCH_ROWS:
-            yield batch
+            yield batch, True
             batch, size = [], 0
     if batch:
-        yield batch
+        yield batch, False
