@@ -129,7 +129,7 @@ def test_samples_that_were_never_examined_are_examined_first(tmp_path: Path) -> 
     store.samples.add([*pictures, twice, bad], at(0), split=SplitRule(0.3))
     report = inspect(store, WANTED)
     assert _told(report, "undecodable") == [("bad",)]
-    assert len(store.examinations.rows()) == 11
+    assert store.examinations.count() == 11
 
 
 def test_a_leak_is_found_among_what_came_and_with_what_was_there(tmp_path: Path) -> None:

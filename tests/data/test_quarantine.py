@@ -57,7 +57,7 @@ def test_an_import_counts_by_reason_and_keeps_the_bytes(store: DataStore, tmp_pa
     (folder / "a" / "page.png").unlink()
     assert store.quarantine.bytes_of(page) == b"<html>"
     assert page.where == str(folder / "a" / "page.png")
-    assert len(store.examinations.rows()) == store.samples.count() == 1
+    assert store.examinations.count() == store.samples.count() == 1
 
 
 def test_the_same_bad_file_again_adds_no_event(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from everloop.data.examined import SIGNATURE_BYTES, SIGNATURE_LENGTH, THUMBNAIL_SIDE, Examined
+from everloop.data.examined_index import ExaminedIndex
 from everloop.data.location import Place
 from everloop.data.tables import LanceTable
 from everloop.ids import SampleId
@@ -23,7 +25,7 @@ _ROWS = 4096
 class Examinations:
     """Only grows. A sample examined twice keeps its first row; one may be missing."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, cache: Path) -> None:
         import pyarrow as pa
 
         whole, figure = pa.int32(), pa.float32()
@@ -38,9 +40,7 @@ class Examinations:
             ]
         )
         self._table = LanceTable(place / "examined.lance", self._schema)
-        self._rows: dict[str, int] = {}
-        self._read_to = 0
-        self._moves = 0
+        self._index = ExaminedIndex(self._table, cache / "examined", EXAMINATION)
 
     def append(self, examined: Mapping[SampleId, Examined]) -> None:
         """Add what is known of samples; what is there is not asked, which would cost the whole."""
@@ -56,31 +56,40 @@ class Examinations:
             columns[name] = [getattr(each, name) for each in examined.values()]
         self._table.append(pa.table(columns, self._schema))
 
-    def rows(self) -> Mapping[str, int]:
-        """The row of each sample; only rows that came since the last call are read."""
-        moves = self._table.moves()
-        if moves != self._moves:
-            # Rows were taken out: what is known of places is void.
-            self._rows, self._read_to, self._moves = {}, 0, moves
-        total = self._table.count()
-        if total > self._read_to:
-            read = self._table.window(["id", "by"], "id IS NOT NULL", self._read_to, total)
-            ids, makers = (read.column(name).to_pylist() for name in ("id", "by"))
-            for offset, (name, by) in enumerate(zip(ids, makers, strict=True)):
-                if by == EXAMINATION:
-                    self._rows.setdefault(name, self._read_to + offset)
-            self._read_to = total
-        return self._rows
+    def follow(self) -> None:
+        """Bring what this machine keeps of the table up to date; it holds nothing else then."""
+        self._index.runs()
+
+    def count(self) -> int:
+        """How many rows there are."""
+        return self._table.count()
 
     def missing(self, samples: Iterable[SampleId]) -> list[SampleId]:
         """Those of `samples` that were not examined yet."""
-        known = self.rows()
-        return [name for name in samples if name not in known]
+        asked = list(samples)
+        rows = self._index.rows_of(asked).tolist()
+        return [name for name, row in zip(asked, rows, strict=True) if row < 0]
+
+    def alike(
+        self, samples: Sequence[SampleId], least: float, most: int
+    ) -> Sequence[tuple[SampleId, SampleId]]:
+        """Pairs of one of some examined samples and another one that looks like it from afar, of
+        each sample at most so many: signatures with a cosine of `least`.
+
+        Costs what is asked, not the whole; see `ExaminedIndex` for what it misses.
+        """
+        rows = self._index.rows_of(samples)
+        first, second = self._index.alike(rows[rows >= 0], least, most)
+        names = (self._names(each.tolist()) for each in (first, second))
+        return [pair for pair in zip(*names, strict=True) if pair[0] != pair[1]]
+
+    def _names(self, rows: list[int]) -> list[SampleId]:
+        names: list[SampleId] = self._table.take(rows, ["id"]).column("id").to_pylist()
+        return names
 
     def figures(self, samples: Sequence[SampleId]) -> "pa.Table":
         """`FIGURES` of samples that were examined, in the order asked for."""
-        rows = self.rows()
-        return self._table.take([rows[name] for name in samples], list(FIGURES))
+        return self._take(samples, list(FIGURES))
 
     def thumbnails(self, samples: Sequence[SampleId]) -> "NDArray[np.uint8]":
         """Thumbnails `[N, 32, 32]` of samples that were examined, in the order asked for."""
@@ -100,8 +109,7 @@ class Examinations:
         """Pixels of the shorter side of samples that were examined, `[N]`."""
         import numpy as np
 
-        rows = self.rows()
-        table = self._table.take([rows[name] for name in samples], ["width", "height"])
+        table = self._take(samples, ["width", "height"])
         wide, high = (table.column(name).to_numpy() for name in ("width", "height"))
         return np.asarray(np.minimum(wide, high), np.int64)
 
@@ -109,19 +117,25 @@ class Examinations:
         """Every sample that was examined, once, and its signature `[N, 64]`."""
         import numpy as np
 
-        rows = self.rows()
-        if not rows:
+        told = self._table.rows(["id", "by"])
+        first: dict[str, int] = {}
+        makers = told.column("by").to_pylist()
+        for row, (name, by) in enumerate(zip(told.column("id").to_pylist(), makers, strict=True)):
+            if by == EXAMINATION:
+                first.setdefault(name, row)
+        if not first:
             return [], np.empty((0, SIGNATURE_LENGTH), np.float16)
         flat = self._table.rows(["signature"]).column("signature").combine_chunks()
         # Fixed-size values lie one after the other, after those that a slice leaves out.
         values = np.frombuffer(flat.buffers()[1], np.float16).reshape(-1, SIGNATURE_LENGTH)
         signatures = values[flat.offset : flat.offset + len(flat)]
-        return [SampleId(name) for name in rows], signatures[list(rows.values())]
+        return [SampleId(name) for name in first], signatures[list(first.values())]
+
+    def _take(self, samples: Sequence[SampleId], columns: list[str]) -> "pa.Table":
+        return self._table.take(self._index.rows_of(samples).tolist(), columns)
 
     def _binary(self, samples: Sequence[SampleId], column: str) -> bytes:
-        rows = self.rows()
-        at = [rows[name] for name in samples]
-        return b"".join(self._table.take(at, [column]).column(column).to_pylist())
+        return b"".join(self._take(samples, [column]).column(column).to_pylist())
 
 
 class ExaminationLog:

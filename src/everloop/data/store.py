@@ -105,7 +105,7 @@ class DataStore:
     @cached_property
     def examinations(self) -> Examinations:
         """What examining each sample found."""
-        return Examinations(self._place)
+        return Examinations(self._place, self._cache)
 
     @cached_property
     def twins(self) -> Twins:

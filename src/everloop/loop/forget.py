@@ -136,7 +136,9 @@ def _remove(
             project.data.place / "snapshots", samples, project.data.snapshots_cache
         )
         purge(project.data.place)
+        # What this machine keeps to look things up follows.
         project.data.samples.places(sorted(samples))
+        project.data.examinations.follow()
         found = search(_places(project), tombstones)
         cleared = clear(project, found.finds, now, alone=alone)
         for name, count in step.items():

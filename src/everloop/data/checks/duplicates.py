@@ -31,7 +31,8 @@ SAME = 0.0003
 _ROUNDING = 0.001
 """Cosines of half floats are not told apart more finely."""
 _LOADED = 4096
-_CANDIDATES = 8
+CANDIDATES = 8
+"""Neighbours of a picture that are laid over it, at most."""
 _STRANGERS = 4
 _FEW = 0.5
 """What strangers leave where there are too few pictures to tell."""
@@ -74,14 +75,27 @@ def near_duplicates(
     if not len(first):
         return ()
     left = _left(thumbnails, first, second)
-    tiny = are_tiny(first) | are_tiny(second)
-    kept = left <= np.where(tiny, MOST_LEFT_OF_TINY, MOST_LEFT)
+    kept = _is_little(left, are_tiny(first) | are_tiny(second))
     first, second, left = first[kept], second[kept], left[kept]
     strange = _strangers(vectors, thumbnails, np.unique(np.concatenate([first, second])))
     told = np.minimum(strange[first], strange[second])
     kept = (left <= MOST_RATIO * told) | (left <= SAME)
     found = zip(first[kept].tolist(), second[kept].tolist(), left[kept].tolist(), strict=True)
     return tuple(sorted((Pair(*each) for each in found), key=lambda pair: (pair.left, pair.first)))
+
+
+def are_near(
+    first: "NDArray[np.uint8]", second: "NDArray[np.uint8]", tiny: "NDArray[np.bool_]"
+) -> "NDArray[np.bool_]":
+    """Whether pairs of thumbnails `[P, 32, 32]` share enough to be near duplicates, if strangers
+    share much less; `tiny`: whether one of the two pictures is. `[P]`."""
+    return _is_little(residuals(first, second), tiny)
+
+
+def _is_little(left: "NDArray[np.float32]", tiny: "NDArray[np.bool_]") -> "NDArray[np.bool_]":
+    import numpy as np
+
+    return np.asarray(left <= np.where(tiny, MOST_LEFT_OF_TINY, MOST_LEFT))
 
 
 def _candidates(
@@ -95,7 +109,7 @@ def _candidates(
         nothing = np.empty(0, np.int64)
         return nothing, nothing
     usual = cosines[:, -_STRANGERS:].max(axis=1, keepdims=True)
-    near = cosines[:, :_CANDIDATES]
+    near = cosines[:, :CANDIDATES]
     clear = (1 - near <= _CLEAR * (1 - usual)) | (1 - near <= _ROUNDING)
     if rows.shape[1] <= _STRANGERS:
         clear[:] = True

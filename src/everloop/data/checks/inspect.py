@@ -80,8 +80,8 @@ def inspect(store: DataStore, wanted: Wanted) -> Report:
     ]
     pictures = [sample for sample in chosen if facts[sample].is_picture]
     undecodable = examine_missing(store, pictures, wanted.limits)
-    rows = store.examinations.rows()
-    pictures = [sample for sample in pictures if sample in rows]
+    missing = frozenset(store.examinations.missing(pictures))
+    pictures = [sample for sample in pictures if sample not in missing]
     figures = store.examinations.figures(pictures)
     sizes = sizes_of(
         pictures,

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from everloop.data.checks.duplicates import TINY, near_duplicates
+from everloop.data.checks.duplicates import (
+    CANDIDATES,
+    LEAST_COSINE,
+    TINY,
+    are_near,
+    near_duplicates,
+)
 from everloop.data.checks.examining import examine_missing
 from everloop.data.examined import DecodingLimits
 from everloop.data.leaks import Draft, Leak, LeakCheck
@@ -28,6 +34,10 @@ def leaking_pairs(
     import numpy as np
 
     examine_missing(store, came, limits)
+    if 2 * len(came) < store.examinations.count():
+        came = _suspects(store, came, sides)
+    if not came:
+        return ()
     names, signatures = store.examinations.all_signatures()
     row_of = {name: row for row, name in enumerate(names)}
     among: NDArray[np.int64] = np.array(
@@ -49,6 +59,31 @@ def leaking_pairs(
         if "train" in by_side and "holdout" in by_side:
             found.append((by_side["train"], by_side["holdout"], pair.left))
     return found
+
+
+def _suspects(
+    store: DataStore,
+    came: Sequence[SampleId],
+    sides: Callable[[Sequence[SampleId]], Mapping[SampleId, str]],
+) -> Sequence[SampleId]:
+    """Those of `came` that may be near duplicates of one on the other side.
+
+    Judging them takes the pictures that look most like them in the whole store; finding them does
+    not, so what came is compared with everything only where it must be.
+    """
+    known = store.examinations
+    pairs = known.alike(came, LEAST_COSINE, CANDIDATES)
+    placed = sides(sorted({sample for pair in pairs for sample in pair}))
+    across = [(a, b) for a, b in pairs if {placed.get(a), placed.get(b)} == {"train", "holdout"}]
+    if not across:
+        return ()
+    firsts, seconds = ([pair[end] for pair in across] for end in (0, 1))
+    near = are_near(
+        known.thumbnails(firsts),
+        known.thumbnails(seconds),
+        (known.shorter_sides(firsts) < TINY) | (known.shorter_sides(seconds) < TINY),
+    )
+    return sorted({sample for sample, is_near in zip(firsts, near, strict=True) if is_near})
 
 
 def near_duplicate_leaks(store: DataStore, limits: DecodingLimits) -> LeakCheck:
