@@ -16,13 +16,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from everloop.data.arrivals import Arrivals, arrival_key
+from everloop.data.arrivals import Arrivals, Arrived, arrival_key
 from everloop.data.formats.class_folders import ClassFolders
 from everloop.data.formats.format import wanted_by
 from everloop.data.incoming import Incoming
 from everloop.data.listing import Listings
 from everloop.data.sources.folder import FolderTree
 from everloop.tasks.image_classification import ImageClassification
+from everloop_runtime.ids import sample_id
 
 FILES, SIZE, ROUNDS = 20_000, 8 * 1024, 3
 ALLOWED = 1.3
@@ -39,7 +40,9 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(os.urandom(SIZE))
         arrivals = Arrivals(Path(name) / "store")
-        arrivals.append("in", [key for one in _read(root) if (key := arrival_key(one))])
+        keys = [(key, one) for one in _read(root) if (key := arrival_key(one))]
+        arrived = [Arrived(key, sample_id(one.name.encode()), None) for key, one in keys]
+        arrivals.append("in", arrived)
         _settle(root)
         rows = [
             ("floor: list, read, hash", _best(lambda: _floor(root))),

@@ -299,11 +299,11 @@ def test_watching_is_told_how_far_it_is(tmp_path: Path) -> None:
 _IMPORT = """
 import sys
 from pathlib import Path
-from everloop.data import ingest
+from everloop.data import shelf
 from everloop.data.store import DataStore
 from tests.support.layouts import take_in
 
-ingest._BATCH_ROWS = 10
+shelf._BATCH_ROWS = 10
 taken = take_in(DataStore(Path(sys.argv[1])), Path(sys.argv[2]),
                 watch=lambda p: bool(p.done > 40 and print("far", flush=True)))
 """

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Literal, TypeAlias, cast
 
 from everloop.data.catalogue.questions import Catalogue
@@ -30,9 +31,15 @@ class Annotation:
     """What it answers: a label task, or an import's source."""
 
 
-def annotation_id(sample: SampleId, label: str, by: str, origin: str) -> AnnotationId:
-    """The same statement by the same one on the same occasion has the same id."""
-    return AnnotationId(digest_json([sample, label, by, origin]))
+def annotation_id(
+    sample: SampleId, label: str, by: str, origin: str, *, supersedes: AnnotationId | None = None
+) -> AnnotationId:
+    """The same statement by the same one on the same occasion has the same id.
+
+    `supersedes`: their last statement on that occasion, where this one changes it.
+    """
+    said = [sample, label, by, origin]
+    return AnnotationId(digest_json(said if supersedes is None else [*said, supersedes]))
 
 
 class Annotations:
@@ -54,7 +61,8 @@ class Annotations:
         new = list({a.id: a for a in annotations if a.id in unsaid}.values())
         if not new:
             return 0
-        columns = {name: [getattr(a, name) for a in new] for name in self._table.columns}
+        values = zip(*map(attrgetter(*self._table.columns), new), strict=True)
+        columns = dict(zip(self._table.columns, values, strict=True))
         self._table.append(self._table.table(columns))
         return len(new)
 
@@ -68,6 +76,20 @@ class Annotations:
         where = None if sample is None else f"sample = {text(sample)}"
         rows = self._table.rows(self._table.columns, where).to_pylist()
         return list({row["id"]: Annotation(**row) for row in reversed(rows)}.values())[::-1]
+
+    def last_by(self, by: str, samples: Sequence[SampleId]) -> dict[SampleId, Annotation]:
+        """What one of those who annotate said last of samples. Reads all that they ever said."""
+        import pyarrow as pa
+        from pyarrow import compute
+
+        last: dict[SampleId, Annotation] = {}
+        rows = self._table.rows(self._table.columns, f"`by` = {text(by)}")
+        wanted = compute.is_in(rows.column("sample"), pa.array(samples, pa.string()))
+        for row in rows.filter(wanted).to_pylist():
+            told = Annotation(**row)
+            if told.sample not in last or told.at >= last[told.sample].at:
+                last[told.sample] = told
+        return last
 
     def standing(self, samples: Sequence[SampleId]) -> dict[SampleId, Annotation]:
         """The standing labels: a person's before a client's before an import's, then the latest.

@@ -133,6 +133,6 @@ def usable_cores() -> int:
 def _examined(row: Facts, index: int, signatures: bytes, thumbnails: bytes) -> Examined:
     return Examined(
         *row,
-        signature=signatures[index * SIGNATURE_BYTES : (index + 1) * SIGNATURE_BYTES],
-        thumbnail=thumbnails[index * _THUMBNAIL_BYTES : (index + 1) * _THUMBNAIL_BYTES],
+        signatures[index * SIGNATURE_BYTES : (index + 1) * SIGNATURE_BYTES],
+        thumbnails[index * _THUMBNAIL_BYTES : (index + 1) * _THUMBNAIL_BYTES],
     )

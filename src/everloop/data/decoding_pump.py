@@ -115,6 +115,9 @@ class Pump:
                 continue
             self._deaths = 0
             batch = self._open[job.batch]
+            if len(found) == len(batch.found):
+                batch.found, batch.missing = list(found), 0
+                continue
             for row, each in zip(job.rows, found, strict=True):
                 self._found(batch, row, each)
 

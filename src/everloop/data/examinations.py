@@ -1,7 +1,6 @@
 """What examining each sample found: one row a sample, in a dataset of its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMINATION = "examine/1"
 """Names how the figures are made; figures of another name are made anew."""
-FIGURES = tuple(field.name for field in fields(Examined))[:9]
+FIGURES = Examined._fields[:9]
 _ROWS = 4096
 
 
@@ -48,12 +47,12 @@ class Examinations:
 
         if not examined:
             return
-        columns: dict[str, Any] = {
+        found = zip(*examined.values(), strict=True)
+        columns: dict[str, Sequence[Any]] = {
             "id": list(examined),
             "by": [EXAMINATION] * len(examined),
+            **dict(zip(Examined._fields, found, strict=True)),
         }
-        for name in (*FIGURES, "signature", "thumbnail"):
-            columns[name] = [getattr(each, name) for each in examined.values()]
         self._table.append(pa.table(columns, self._schema))
 
     def follow(self) -> None:

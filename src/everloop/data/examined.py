@@ -1,7 +1,7 @@
 """What is known of a picture once it was decoded, or why it cannot be taken."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from everloop_runtime.images import ImageLimits
 
@@ -44,9 +44,8 @@ class DecodingLimits:
     """How often a picture that ends its process is tried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """One picture that was decoded whole."""
+class Examined(NamedTuple):
+    """One picture that was decoded whole; a tuple, since one is made of every picture."""
 
     format: str
     width: int

@@ -50,7 +50,7 @@ HOLDINGS = (
     Holding("facts.lance", ("id",)),
     Holding("bytes.lance", ("id",)),
     Holding("forgotten.lance"),
-    # Hashes of what sources call their files.
+    # Hashes of what sources call their files and say of them.
     Holding("arrivals.lance"),
 )
 

@@ -1,9 +1,9 @@
 """What a source tells of one sample, before anything is checked or stored."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from types import MappingProxyType
+from typing import Literal, NamedTuple, TypeAlias
 
 from everloop.data.splits import Side
 from everloop.labels import Label
@@ -12,8 +12,10 @@ BoxUnit: TypeAlias = Literal["pixel", "share"]
 """Whether box edges are in pixels or in shares of the picture's width and height."""
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Incoming(NamedTuple):
     """One sample of a source. Nothing in it is trusted; its bytes are read when it is its turn."""
 
     name: str
@@ -32,7 +34,7 @@ class Incoming:
     """When it came about, if the source knows."""
     side: Side | None = None
     """The side that the source gives it."""
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = _NOTHING
     """What else is known of it, such as its camera: slices are made of these."""
     unit: BoxUnit = "pixel"
     """What the edges of its boxes are in."""

@@ -220,8 +220,13 @@ class Quarantine:
 
 
 def shown(name: str) -> str:
-    """A file's name with whatever is not plain text escaped, as it is stored."""
-    return json.dumps(name)[1:-1]
+    """A file's name with whatever is not plain text escaped, as it is stored.
+
+    >>> shown("cat/1.png"), shown('"\\u00fc"')
+    ('cat/1.png', '\\\\"\\\\u00fc\\\\"')
+    """
+    is_plain = name.isascii() and name.isprintable() and '"' not in name and "\\" not in name
+    return name if is_plain else json.dumps(name)[1:-1]
 
 
 def _id(source: str, bad: BadFile) -> QuarantineId:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from everloop.data.catalogue.questions import Catalogue, Placed
 from everloop.data.forgotten import Forgotten
@@ -24,8 +24,10 @@ _BATCH_BYTES = 32_000_000
 _BATCH_ROWS = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class NewSample:
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class NewSample(NamedTuple):
     """A sample on its way in."""
 
     data: bytes
@@ -45,7 +47,7 @@ class NewSample:
     """When it came about; UTC where it names no zone."""
     given_side: Side | None = None
     """The side that its source gives it."""
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = _NOTHING
     """What else is known of it, such as its camera."""
     id: SampleId | None = None
     """The hash of `data`, by whoever took it already; None: it is taken here."""
@@ -106,16 +108,12 @@ class Samples:
     def _add_facts(
         self, new: Mapping[SampleId, NewSample], now: datetime, split: SplitRule
     ) -> None:
-        values = list(new.values())
-        plain = ("origin", "source", "name", "format", "width", "height", "group", "subject",
-                 "taken_at", "given_side")  # fmt: skip
-        columns: dict[str, list[Any]] = {
-            name: [getattr(sample, name) for sample in values] for name in plain
-        }
+        values = zip(*new.values(), strict=True)
+        columns: dict[str, Sequence[Any]] = dict(zip(NewSample._fields, values, strict=True))
         columns["id"] = list(new)
         columns["side"] = self._decide(new, split)
-        columns["added_at"] = [now] * len(values)
-        columns["meta"] = [_meta(sample.meta) for sample in values]
+        columns["added_at"] = [now] * len(new)
+        columns["meta"] = [_meta(meta) for meta in columns["meta"]]
         self._facts.append(self._facts.table(columns))
 
     def _decide(self, new: Mapping[SampleId, NewSample], split: SplitRule) -> list[Side]:

@@ -27,11 +27,12 @@ class Sketch:
         """How many are not notes such as a README."""
         for entry in tree.walk():
             self.files += 1
-            self.data += not is_text(entry.path)
+            is_data = not is_text(entry.path)
+            self.data += is_data
             kept = self._paths.setdefault(ending(entry.path), [])
             if len(kept) < _KEPT:
                 kept.append(entry.path)
-            if len(folders) < _FOLDERS and not is_text(entry.path):
+            if len(folders) < _FOLDERS and is_data:
                 folders[tuple(entry.path.split("/")[:-1])] = None
         self.folders: Sequence[tuple[str, ...]] = tuple(folders)
         """The folders that hold data, each as the names on the way to it."""

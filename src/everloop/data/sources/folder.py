@@ -56,7 +56,11 @@ class FolderTree:
             if size > most:
                 raise TooLarge(f"it has {size} bytes; at most {most} are taken")
             data = os.read(handle, size + 1)
-            while len(data) <= most and (more := os.read(handle, most + 1 - len(data))):
+            # What ends where it said was read whole; to ask for more would cost as much again.
+            while len(data) != size and len(data) <= most:
+                more = os.read(handle, most + 1 - len(data))
+                if not more:
+                    break
                 data += more
         finally:
             os.close(handle)
