@@ -1,9 +1,11 @@
 """Feedback: late, twice and out of order, joined to answers by their ids."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import lance
 import pyarrow as pa
 import pytest
 from tests.support.clock import at
@@ -11,9 +13,11 @@ from tests.support.pictures import noise
 
 from everloop.data.collect import collect
 from everloop.data.corrections import Becomes, annotate
+from everloop.data.predictions import Predictions
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
-from everloop.ids import BundleId, PredictionId
+from everloop.data.tables import LanceTable
+from everloop.ids import BundleId, PredictionId, SampleId
 from everloop.rollout.tally import Slice, Tallies
 from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.capture import CaptureWriter, sealed_segments
@@ -121,6 +125,78 @@ def test_events_are_summed_by_name_and_answer(store: DataStore, tmp_path: Path) 
     assert store.feedback.events() == {
         "p1": {"accepted": 1.0, "basket": 14.5}, "p2": {"clicked": 1.0}
     }  # fmt: skip
+
+
+class _Read:
+    """Counts the rows that are read of every table, and the answers that are asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows = self.asked = 0
+        for name in ("rows", "since", "window", "take"):
+            monkeypatch.setattr(LanceTable, name, self._counting(getattr(LanceTable, name)))
+        whole = Predictions.samples_of
+
+        def asked(
+            table: Predictions, wanted: Sequence[PredictionId]
+        ) -> Mapping[PredictionId, SampleId]:
+            self.asked += len(wanted)
+            return whole(table, wanted)
+
+        monkeypatch.setattr(Predictions, "samples_of", asked)
+
+    def _counting(self, read: Callable[..., pa.Table]) -> Callable[..., pa.Table]:
+        def counted(*given: object, **more: object) -> pa.Table:
+            rows = read(*given, **more)
+            self.rows += rows.num_rows
+            return rows
+
+        return counted
+
+    def by(self, work: Callable[[], int]) -> tuple[int, int, int]:
+        """What some work gives, the rows it reads and the answers it asks for."""
+        self.rows = self.asked = 0
+        return work(), self.rows, self.asked
+
+
+def test_annotating_costs_what_is_new_however_much_was_said_before(
+    store: DataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [_answer(n) for n in range(120)]
+    _take(store, tmp_path / "c", *before, *(_said(n, "bright") for n in range(400)))
+    assert len(store.annotations.history()) == 120, "280 wait for their answers"
+    read = _Read(monkeypatch)
+    again = read.by(lambda: annotate(store, TASK.accepts, KINDS))
+    assert again == (0, 0, 0)
+    segment: list[Captured | FeedbackRecord] = [_answer(200), _answer(500)]
+    segment += [_said(n, "dark", by="ann") for n in (1, 2, 501)]
+    writer = CaptureWriter(tmp_path / "c")
+    for record in segment:
+        writer.append(record)
+    writer.close()
+    (sealed,) = sealed_segments(tmp_path / "c")
+    collect(store, sealed, now=at(0), split=SplitRule(0.2))
+    made, rows, asked = read.by(lambda: annotate(store, TASK.accepts, KINDS))
+    assert made == 3, "two of the new ones, and one that waited for answer 200"
+    assert asked == 3, "the new statements"
+    assert rows <= 2 + 2 + 3, "the new answers, those of the new statements, and the statements"
+
+
+def test_statements_are_looked_at_again_under_other_rules_and_after_forgetting(
+    store: DataStore, tmp_path: Path
+) -> None:
+    keep: dict[str, Becomes] = {"label": "keep", "correction": "keep"}
+    _take(store, tmp_path / "c", _answer(1), _answer(2))
+    writer = CaptureWriter(tmp_path / "c")
+    for n in (1, 2, 3):
+        writer.append(_said(n, "bright"))
+    writer.close()
+    (segment,) = sealed_segments(tmp_path / "c")
+    collect(store, segment, now=at(0), split=SplitRule(0.2))
+    assert annotate(store, TASK.accepts, keep) == 0
+    assert annotate(store, TASK.accepts, KINDS) == 2
+    lance.dataset(str(tmp_path / "store" / "predictions.lance")).delete("id = 'p1'")
+    segment.unlink()
+    assert _take(store, tmp_path / "c", _answer(3)) == 1
 
 
 def test_figures_follow_what_comes_in_and_each_row_is_read_once(

@@ -32,6 +32,20 @@ class Feedback:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """How far statements were made annotations, by which rules; whoever does it keeps it."""
+
+    rules: object = None
+    """Under other rules everything is looked at again."""
+    statements: int = 0
+    """So many were looked at."""
+    answers: int = 0
+    """Rows of answers among which the waiting ones were looked for."""
+    waiting: Sequence[Feedback] = ()
+    """Statements whose answers were not there."""
+
+
 class FeedbackTable:
     """Statements in the order they came in: late, twice and out of order as clients send them."""
 
@@ -48,10 +62,11 @@ class FeedbackTable:
             ),
         )
         self._seen: dict[str, Feedback] = {}
+        self._order: list[Feedback] = []
         self._seen_rows = 0
         self._moves = 0
-        self.settled: set[str] = set()
-        """Statements that this process knows to be annotations."""
+        self.followed = Followed()
+        """How far this process has made annotations of statements."""
 
     def append(self, records: Sequence[FeedbackRecord], segment: str) -> int:
         """Add a segment's statements that are not there yet; how many that were.
@@ -91,15 +106,26 @@ class FeedbackTable:
         moves = self._table.moves()
         if moves != self._moves:
             # Rows were taken out: all are read again.
-            self._seen, self._seen_rows, self._moves = {}, 0, moves
+            self._seen, self._order, self._seen_rows, self._moves = {}, [], 0, moves
         total = self._table.count()
         if total > self._seen_rows:
             columns = ["id", "prediction", "at", "kind", "value", "by"]
             rows = self._table.since(columns, self._seen_rows, total - self._seen_rows)
             for row in rows.to_pylist():
-                self._seen[row["id"]] = Feedback(**{**row, "value": json.loads(row["value"])})
+                said = Feedback(**{**row, "value": json.loads(row["value"])})
+                if self._seen.setdefault(said.id, said) is said:
+                    self._order.append(said)
             self._seen_rows = total
         return self._seen
+
+    def since(self, start: int) -> Sequence[Feedback]:
+        """The statements from number `start` on, in the order they came in."""
+        self.history()
+        return self._order[start:]
+
+    def moves(self) -> int:
+        """Grows when statements were taken out: their numbers are void then."""
+        return self._table.moves()
 
     def labels(self) -> Mapping[PredictionId, str]:
         """The truth of answers: a person's correction before a client's label, then the latest."""

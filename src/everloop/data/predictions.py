@@ -121,6 +121,16 @@ class Predictions:
         columns = ["id", "sample", "bundle", "role", "status", "label"]
         return self._table.since([*columns, "at", "latency_ms", "confidence"], start, most)
 
+    def moves(self) -> int:
+        """Grows when rows were taken out: the numbers of rows are void then."""
+        return self._table.moves()
+
+    def samples_since(self, start: int, most: int) -> Mapping[PredictionId, SampleId]:
+        """The samples that the requests of rows `start` to `start + most` were about."""
+        rows = self._table.since(["id", "sample"], start, most)
+        names = (rows.column(name).to_pylist() for name in ("id", "sample"))
+        return dict(zip(*names, strict=True))
+
     def samples_of(self, predictions: Sequence[PredictionId]) -> Mapping[PredictionId, SampleId]:
         """The samples that captured requests were about; those that are not in are left out."""
         found: dict[PredictionId, SampleId] = {}
