@@ -10,6 +10,7 @@ from torch import nn
 
 from everloop.monitoring.reference import build_reference
 from everloop.training.export import export
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
 from everloop_runtime.bundle import BundleDraft, InputSpec, build_bundle
 from everloop_runtime.golden import golden_files
 from everloop_runtime.ids import BundleId
@@ -38,10 +39,10 @@ def bundle(kind: str, bundles: Path) -> BundleId:
     spec = SPECS[kind]
     images = [picture(kind, seed) for seed in range(8)]
     pixels = np.stack([to_array(image, spec) for image in images])
-    onnx = export(_tiny() if kind == "tiny" else _ResNet(), pixels, len(CLASSES))
+    onnx = export(_tiny() if kind == "tiny" else _ResNet(), pixels, ClassProbabilities(CLASSES))
     given = Graph(onnx).run(pixels)
     seen = given.embeddings.reshape(len(images), -1)
-    reference = build_reference(given.probabilities, seen, given.probabilities.argmax(axis=1), seen)
+    reference = build_reference(given.values, seen, np.ones(len(seen), bool), seen)
     draft = BundleDraft(
         product=f"benchmark-{kind}",
         task={"kind": "image-classification"},
@@ -49,7 +50,7 @@ def bundle(kind: str, bundles: Path) -> BundleId:
         classes=CLASSES,
         lineage={},
     )
-    golden = golden_files(images[:2], given.probabilities[:2])
+    golden = golden_files(images[:2], given.values[:2])
     return build_bundle(bundles, draft, {"model.onnx": onnx, "reference.npz": reference, **golden})
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 from product_process import Event
 from traffic import Served, Traffic
 
-from everloop.evaluation.evaluate import wilson
+from everloop.evaluation.intervals import wilson
 
 _WINDOW = 60
 Mark: TypeAlias = tuple[float, str, str]

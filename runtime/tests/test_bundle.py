@@ -1,6 +1,7 @@
 """Bundles: whole, unchanged, inside their folder, or refused."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.support.pictures import flat
 
 from everloop.ids import BundleId
 from everloop_runtime.admission import Admission, admit
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.errors import Refused
 from everloop_runtime.ids import canonical_json, digest_bytes
@@ -123,8 +125,8 @@ def test_a_graph_of_another_contract_is_refused() -> None:
 def test_one_by_one_and_in_batches_the_answers_are_the_same(tmp_path: Path) -> None:
     model = Model.load(open_bundle(tmp_path / make_bundle(tmp_path)))
     images = np.stack([to_array(flat(grey), ImageSpec(8, 8, 1)) for grey in range(256)] * 2)
-    together = model.predict(images).probabilities
-    alone = np.concatenate([model.predict(image[None]).probabilities for image in images])
+    together = model.predict(images).values
+    alone = np.concatenate([model.predict(image[None]).values for image in images])
     assert np.abs(together - alone).max() < 1e-6
 
 
@@ -155,9 +157,24 @@ def test_a_manifest_states_what_the_graph_takes_and_gives(tmp_path: Path) -> Non
     ]
 
 
+def test_a_bundle_of_the_format_before_is_loaded_as_it_was(tmp_path: Path) -> None:
+    new = tmp_path / make_bundle(tmp_path)
+    told = json.loads((new / "bundle.json").read_bytes())
+    del told["answer"]
+    text = canonical_json({**told, "format": "everloop-bundle/2"})
+    old = tmp_path / digest_bytes(text)
+    shutil.copytree(new, old)
+    (old / "bundle.json").write_bytes(text)
+    answers = [
+        Model.load(open_bundle(place)).answers(np.zeros((1, 8, 8, 1), np.uint8))
+        for place in (new, old)
+    ]
+    assert answers[0] == answers[1]
+
+
 def test_a_graph_made_for_other_pixels_than_the_manifest_says_is_refused() -> None:
     runner = Graph(graph())
-    with pytest.raises(Refused, match="the graph takes pixels"):
-        runner.check_shapes(ImageSpec(9, 8, 1), 2)
-    with pytest.raises(Refused, match="probabilities; the manifest names 3"):
-        runner.check_shapes(ImageSpec(8, 8, 1), 3)
+    with pytest.raises(Refused, match="the graph takes images"):
+        runner.check_shapes(ImageSpec(9, 8, 1), ClassProbabilities("ab"))
+    with pytest.raises(Refused, match=r"gives \(2,\) probabilities; the manifest says \(3,\)"):
+        runner.check_shapes(ImageSpec(8, 8, 1), ClassProbabilities("abc"))

@@ -27,11 +27,15 @@ class TaskDeclaration(Protocol):
 
 
 class TrainingData(Protocol):
-    """The training side of one snapshot, decoded as the service will decode."""
+    """The training side of one snapshot, read as the service will read."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names; a label is an index into this."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns of `rows`."""
 
     def __len__(self) -> int:
         """How many samples there are, N."""
@@ -39,8 +43,13 @@ class TrainingData(Protocol):
     def images(self) -> "NDArray[np.float32]":
         """All images, `[N, channels, height, width]`, from 0 to 1."""
 
-    def labels(self) -> "NDArray[np.int64]":
-        """Class indices, `[N]`, in the order of `images`."""
+    def rows(self) -> "NDArray[np.float32]":
+        """All rows, `[N, features]`: figures, categories by number, NaN for what is missing."""
+
+    def labels(self) -> Any:
+        """In the order of `images` or `rows`: class indices `[N]`; 0 and 1 `[N, K]` where a sample
+        has any number of classes; figures `[N]`; an array `[boxes, 5]` an image for boxes.
+        """
 
 
 class Run(Protocol):

@@ -66,7 +66,7 @@ def test_windows_follow_the_order_of_the_answers(tmp_path: Path) -> None:
     window = store.predictions.window(BUNDLE, 8, 6)
     assert window.ids == tuple(f"p{n}" for n in range(8, 14))
     assert window.embeddings[:, 0].tolist() == [8, 9, 10, 11, 12, 13]
-    assert window.probabilities.shape == (6, 2)
+    assert window.values.shape == (6, 2)
     assert store.predictions.total() == 30
     assert store.predictions.from_row(28, 9).column("id").to_pylist() == ["p28", "p29"]
 

@@ -214,8 +214,9 @@ def test_training_reads_the_pixels_of_its_own_side_only(store: DataStore, tmp_pa
     _ingest(store, _write(tmp_path / "in", 40))
     snapshot = store.snapshots.open(take(store, classes=CLASSES, now=at(0)).id)
     spec = ImageSpec(16, 16, 1)
-    train = read_side(store, snapshot, "train", classes=CLASSES, spec=spec)
-    held = read_side(store, snapshot, "holdout", classes=CLASSES, spec=spec)
+    task = ImageClassification(classes=CLASSES, size=(16, 16), channels=1)
+    train = read_side(store, snapshot, "train", task=task, spec=spec)
+    held = read_side(store, snapshot, "holdout", task=task, spec=spec)
     assert not set(train.samples) & set(held.samples)
     assert len(train) + len(held) == 40
     images = train.images()

@@ -10,10 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from everloop.errors import Refused
-from everloop.evaluation.evaluate import Evaluation, load, save, wilson
+from everloop.evaluation.evaluate import Evaluation, load, save
 from everloop.evaluation.gates import Gates, judge
-from everloop.ids import BundleId, SampleId, SnapshotId
+from everloop.evaluation.intervals import wilson
+from everloop.ids import BundleId, Json, SampleId, SnapshotId
 from everloop.tasks.image_classification import ImageClassification
+from everloop_runtime.ids import canonical_json, digest_json
 
 TASK = ImageClassification("ab", size=(4, 4), channels=1)
 GATES = Gates({"accuracy": 0.8}, significance=0.05, slice_min_samples=20, slice_min_accuracy=0.5)
@@ -32,10 +34,12 @@ def evaluation(
         SnapshotId("s" * 64),
         ("a", "b"),
         tuple(SampleId(f"{n:064x}") for n in range(count)),
-        truth,
+        tuple("ab"[number] for number in truth),
         tuple("labelled" for _ in range(count)),
         probabilities,
         TASK.score(probabilities, truth),
+        TASK.quality,
+        TASK.qualities(probabilities, truth),
     )
 
 
@@ -125,11 +129,29 @@ def test_an_evaluation_is_stored_once_and_cannot_be_changed(tmp_path: Path) -> N
     assert save(tmp_path, made) == digest
     again = load(tmp_path, digest)
     assert (again.samples, again.metrics) == (made.samples, made.metrics)
-    assert np.array_equal(again.probabilities, made.probabilities)
+    assert np.array_equal(again.values, made.values)
     path = tmp_path / f"{digest}.json"
     path.write_text(path.read_text().replace("labelled", "laballed"))
     with pytest.raises(Refused, match="changed after it was stored"):
         load(tmp_path, digest)
+
+
+def test_what_an_earlier_version_stored_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    told: dict[str, Json] = {
+        "bundle": "b",
+        "snapshot": "s",
+        "classes": ["a", "b"],
+        "samples": ["1", "2"],
+        "labels": [0, 0],
+        "origins": ["x", "x"],
+        "probabilities": [[0.75, 0.25], [None, None]],
+        "metrics": {"accuracy": 0.5, "log_loss": None},
+    }
+    digest = digest_json(told)
+    (tmp_path / f"{digest}.json").write_bytes(canonical_json(told))
+    found = load(tmp_path, digest)
+    assert found.labels == ("a", "a") and found.quality == "accuracy"
+    assert found.qualities.tolist() == [1.0, 0.0] and found.values.shape == (2, 2)
 
 
 @given(st.integers(0, 200), st.integers(1, 200))

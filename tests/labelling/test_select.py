@@ -9,6 +9,9 @@ from everloop.data.pool import Pool
 from everloop.errors import Refused
 from everloop.ids import SampleId
 from everloop.labelling.select import STRATEGIES, choose, draw
+from everloop.tasks.image_classification import ImageClassification
+
+TASK = ImageClassification("abc", size=(4, 4), channels=1)
 
 
 def _pool(count: int, seed: int = 0) -> Pool:
@@ -36,8 +39,8 @@ def test_budgets_and_sides_are_kept_and_nothing_comes_twice(
     if not count or not budget:
         return
     options = {"budget": budget, "holdout_budget": held, "seed": seed, "strategy": strategy}
-    chosen = choose(pool, **options)  # type: ignore[arg-type]
-    assert chosen == choose(pool, **options)  # type: ignore[arg-type]
+    chosen = choose(pool, TASK, **options)  # type: ignore[arg-type]
+    assert chosen == choose(pool, TASK, **options)  # type: ignore[arg-type]
     sides = dict(zip(pool.samples, pool.sides, strict=True))
     assert len(chosen.train) == min(budget, pool.sides.count("train"))
     assert len(chosen.holdout) == min(held, pool.sides.count("holdout"))
@@ -48,9 +51,9 @@ def test_budgets_and_sides_are_kept_and_nothing_comes_twice(
 
 def test_margin_takes_the_least_sure() -> None:
     pool = _pool(40)
-    ordered = np.sort(pool.probabilities, axis=1)
+    ordered = np.sort(pool.values, axis=1)
     ahead = dict(zip(pool.samples, ordered[:, -1] - ordered[:, -2], strict=True))
-    chosen = choose(pool, budget=5, holdout_budget=0, seed=0, strategy="margin").train
+    chosen = choose(pool, TASK, budget=5, holdout_budget=0, seed=0, strategy="margin").train
     left = [s for s, side in zip(pool.samples, pool.sides, strict=True)
             if side == "train" and s not in chosen]  # fmt: skip
     assert max(ahead[s] for s in chosen) <= min(ahead[s] for s in left)
@@ -71,12 +74,11 @@ def test_the_hybrid_does_not_ask_ten_times_about_the_same_thing() -> None:
         embeddings,
     )
     same = set(pool.samples[:copies])
-    taken = {
-        strategy: len(
-            same & set(choose(pool, budget=30, holdout_budget=0, seed=0, strategy=strategy).train)
-        )
+    rounds = {
+        strategy: choose(pool, TASK, budget=30, holdout_budget=0, seed=0, strategy=strategy)
         for strategy in ("margin", "hybrid")
     }
+    taken = {strategy: len(same & set(chosen.train)) for strategy, chosen in rounds.items()}
     assert taken["margin"] == 30
     assert taken["hybrid"] <= 2
 
@@ -92,4 +94,4 @@ def test_an_audit_is_drawn_from_everything_alike() -> None:
 
 def test_an_unknown_strategy_is_told_which_there_are() -> None:
     with pytest.raises(Refused, match="there are: hybrid, margin, random"):
-        choose(_pool(5), budget=1, holdout_budget=0, seed=0, strategy="best")
+        choose(_pool(5), TASK, budget=1, holdout_budget=0, seed=0, strategy="best")

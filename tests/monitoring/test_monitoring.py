@@ -8,8 +8,10 @@ from everloop.errors import Refused
 from everloop.monitoring.accuracy import estimate
 from everloop.monitoring.drift import compare
 from everloop.monitoring.reference import Reference, build_reference, read_reference
+from everloop.tasks.image_classification import ImageClassification
 
 RATE = 0.05
+TASK = ImageClassification("abcd", size=(4, 4), channels=1)
 _AXES = np.random.default_rng(5).normal(0, 1, (4, 16))
 
 
@@ -29,21 +31,22 @@ def _world(
 def _reference(seed: int, count: int = 300) -> Reference:
     probabilities, embeddings, labels = _world(seed, count)
     _, training, _ = _world(seed + 10_000, 400)
-    return read_reference(build_reference(probabilities, embeddings, labels, training))
+    right = probabilities.argmax(axis=1) == labels
+    return read_reference(build_reference(probabilities, embeddings, right, training))
 
 
 def test_without_a_change_alarms_are_as_rare_as_stated() -> None:
     alarms = 0
     for trial in range(300):
         probabilities, embeddings, _ = _world(50_000 + trial, 80)
-        alarms += compare(_reference(trial), probabilities, embeddings, RATE).drifted
+        alarms += compare(_reference(trial), probabilities, embeddings, RATE, TASK).drifted
     # At most 15 are expected; 30 is four standard deviations more.
     assert alarms <= 30
 
 
 def test_a_change_is_seen_and_named() -> None:
     probabilities, embeddings, _ = _world(1, 80, shift=3.0)
-    drift = compare(_reference(0), probabilities, embeddings, RATE)
+    drift = compare(_reference(0), probabilities, embeddings, RATE, TASK)
     assert drift.drifted
     assert drift.feature.startswith("embedding axis")
     assert drift.p_value < 1e-6
@@ -57,7 +60,7 @@ def test_where_confidence_means_what_it_says_the_estimate_follows_the_truth(
     for seed in range(20):
         probabilities, _, labels = _world(100 + seed, 400, sharpness=sharpness)
         true = float((probabilities.argmax(axis=1) == labels).mean())
-        found = estimate(_reference(seed, 600), probabilities)
+        found = estimate(_reference(seed, 600), probabilities, TASK)
         errors.append(found.calibrated - true)
         assert found.value == min(found.calibrated, found.thresholded)
     assert abs(float(np.mean(errors))) < 0.03
@@ -68,7 +71,7 @@ def test_the_threshold_is_less_taken_in_by_a_model_too_sure_of_itself() -> None:
     for seed in range(20):
         probabilities, _, labels = _world(100 + seed, 400, sharpness=0.7)
         sharpened = probabilities**2 / (probabilities**2).sum(axis=1, keepdims=True)
-        found.append(estimate(_reference(seed, 600), sharpened.astype(np.float32)))
+        found.append(estimate(_reference(seed, 600), sharpened.astype(np.float32), TASK))
         true.append(float((probabilities.argmax(axis=1) == labels).mean()))
     too_high = np.mean([f.calibrated for f in found]) - np.mean(true)
     assert too_high > 0.1
@@ -77,8 +80,9 @@ def test_the_threshold_is_less_taken_in_by_a_model_too_sure_of_itself() -> None:
 
 def test_on_the_holdout_itself_the_estimate_is_its_accuracy() -> None:
     probabilities, embeddings, labels = _world(3, 300)
-    reference = read_reference(build_reference(probabilities, embeddings, labels, embeddings))
-    found = estimate(reference, probabilities)
+    right = probabilities.argmax(axis=1) == labels
+    reference = read_reference(build_reference(probabilities, embeddings, right, embeddings))
+    found = estimate(reference, probabilities, TASK)
     assert found.value == pytest.approx(reference.accuracy, abs=0.01)
     assert found.sure_drop < 0.01
 
@@ -86,13 +90,17 @@ def test_on_the_holdout_itself_the_estimate_is_its_accuracy() -> None:
 def test_a_small_window_is_not_called_harmful_on_thin_evidence() -> None:
     reference = _reference(0, 600)
     probabilities, _, _ = _world(1, 2000, sharpness=1.0)
-    large, small = estimate(reference, probabilities), estimate(reference, probabilities[:10])
+    large = estimate(reference, probabilities, TASK)
+    small = estimate(reference, probabilities[:10], TASK)
     assert large.sure_drop > 0.05
     assert small.sure_drop < large.sure_drop
 
 
 def test_the_reference_is_the_same_bytes_again_and_nothing_is_unpickled() -> None:
-    made = [build_reference(*_world(3, 50), _world(4, 50)[1]) for _ in range(2)]
+    probabilities, embeddings, labels = _world(3, 50)
+    right = probabilities.argmax(axis=1) == labels
+    training = _world(4, 50)[1]
+    made = [build_reference(probabilities, embeddings, right, training) for _ in range(2)]
     assert made[0] == made[1]
     with pytest.raises(Refused, match="cannot be read"):
         read_reference(b"\x80\x04cposix\nsystem\n.")

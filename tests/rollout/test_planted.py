@@ -16,10 +16,12 @@ from everloop.evaluation.evaluate import Evaluation
 from everloop.ids import BundleId, SampleId, SnapshotId
 from everloop.rollout.replay import ReplayVerdict, judge_replay, replay
 from everloop.rollout.service import candidate_service
+from everloop_runtime.answers.declared import answer_kind
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.model import Model
 
 TOLERANCE = 1e-3
+KIND = answer_kind(TASK.answer(), TASK.classes)
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +35,13 @@ def _evaluation(bundles: tuple[Path, BundleId]) -> Evaluation:
     """What the bundle answers through the code that everything shares."""
     folder, bundle = bundles
     model = Model.load(open_bundle(folder / bundle, bundle))
-    given = model.predict(model.decode(PICTURES)).probabilities
+    given = model.predict(model.decode(PICTURES)).values
     labels = given.argmax(axis=1)
     samples = tuple(SampleId(str(number)) for number in range(COUNT))
     return Evaluation(
-        bundle, SnapshotId("s"), TASK.classes, samples, labels, ("x",) * COUNT, given,
-        TASK.score(given, labels),
+        bundle, SnapshotId("s"), TASK.classes, samples, tuple(TASK.classes[n] for n in labels),
+        ("x",) * COUNT, given, TASK.score(given, labels), TASK.quality,
+        TASK.qualities(given, labels),
     )  # fmt: skip
 
 
@@ -48,8 +51,8 @@ def _verdict(
     folder, bundle = bundles
     command = (sys.executable, "-m", "tests.support.wrong_service", place, mistake)
     with candidate_service(command, bundle, folder, scratch) as client:
-        answers = replay(client, PICTURES, TASK.classes)
-    return judge_replay(_evaluation(bundles), answers, TOLERANCE, TASK)
+        answers = replay(client, PICTURES, KIND)
+    return judge_replay(_evaluation(bundles), answers, TOLERANCE, TASK, KIND)
 
 
 @pytest.fixture(autouse=True)

@@ -22,8 +22,10 @@ from everloop.packaging.keys import make_keys
 from everloop.rollout.replay import Replay, judge_replay
 from everloop.rollout.service import trust_options
 from everloop.tasks.image_classification import ImageClassification
+from everloop_runtime.answers.declared import answer_kind
 
 TASK = ImageClassification(classes=CLASSES, size=(8, 8), channels=1)
+KIND = answer_kind(TASK.answer(), CLASSES)
 GIVEN = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], np.float32)
 LABELS = np.array([0, 1, 1])
 
@@ -35,19 +37,20 @@ def _now() -> datetime:
 def _evaluation() -> Evaluation:
     return Evaluation(
         BundleId("b"), SnapshotId("s"), CLASSES, tuple(SampleId(str(n)) for n in range(3)),
-        LABELS, ("x",) * 3, GIVEN, TASK.score(GIVEN, LABELS),
+        tuple(CLASSES[n] for n in LABELS), ("x",) * 3, GIVEN, TASK.score(GIVEN, LABELS),
+        TASK.quality, TASK.qualities(GIVEN, LABELS),
     )  # fmt: skip
 
 
 def test_the_same_answers_pass() -> None:
-    verdict = judge_replay(_evaluation(), Replay(GIVEN + 1e-5, ()), 1e-3, TASK)
+    verdict = judge_replay(_evaluation(), Replay(GIVEN + 1e-5, ()), 1e-3, TASK, KIND)
     assert verdict.passed and verdict.max_difference < 2e-5
 
 
 def test_one_answer_off_is_enough_even_with_the_same_labels() -> None:
     answers = GIVEN.copy()
     answers[1] = [0.25, 0.75]
-    verdict = judge_replay(_evaluation(), Replay(answers, ()), 1e-3, TASK)
+    verdict = judge_replay(_evaluation(), Replay(answers, ()), 1e-3, TASK, KIND)
     assert not verdict.passed
     assert verdict.live["accuracy"] == verdict.evaluated["accuracy"]
     assert "1 of 3 live answers differ" in verdict.reasons[0]
@@ -56,7 +59,7 @@ def test_one_answer_off_is_enough_even_with_the_same_labels() -> None:
 def test_a_missing_answer_never_passes() -> None:
     answers = GIVEN.copy()
     answers[2] = math.nan
-    verdict = judge_replay(_evaluation(), Replay(answers, ("timed out",)), 0.4, TASK)
+    verdict = judge_replay(_evaluation(), Replay(answers, ("timed out",)), 0.4, TASK, KIND)
     assert not verdict.passed and verdict.max_difference == math.inf
     assert "1 requests failed, the first: timed out" in verdict.reasons[0]
 

@@ -91,7 +91,7 @@ def colour_graph() -> bytes:
 
 def make_colour_bundle(bundles: Path) -> BundleId:
     """A whole bundle; its golden inputs are the first pictures."""
-    seen = np.stack([to_array(picture, TASK.spec()) for picture in PICTURES[:4]])
+    seen = np.stack([to_array(picture, TASK.input_of(list)) for picture in PICTURES[:4]])
     draft = BundleDraft(
         product="colours",
         task=dict(TASK.declaration()),
@@ -99,5 +99,5 @@ def make_colour_bundle(bundles: Path) -> BundleId:
         lineage={},
         input=InputSpec(height=SIDE, width=SIDE, channels=3),
     )
-    golden = golden_files(PICTURES[:4], Graph(colour_graph()).run(seen).probabilities)
+    golden = golden_files(PICTURES[:4], Graph(colour_graph()).run(seen).values)
     return build_bundle(bundles, draft, {"model.onnx": colour_graph(), **golden})

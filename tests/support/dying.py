@@ -13,11 +13,11 @@ def load(runner: Runner) -> None:
     """Load the bundle into a process that the poison ends."""
     work.load(runner)
     predictor = work._loaded[0]
-    pixels = predictor.pixels
+    seen = predictor.seen
 
     def dying(picture: Any) -> Any:
         if picture == POISON:
             os._exit(1)
-        return pixels(picture)
+        return seen(picture)
 
-    predictor.pixels = dying  # type: ignore[method-assign]
+    predictor.seen = dying  # type: ignore[assignment,method-assign]

@@ -50,7 +50,7 @@ MISTAKES: dict[str, Callable[..., Any]] = {
 
 if __name__ == "__main__":
     place, mistake = sys.argv[1], MISTAKES[sys.argv[2]]
-    predicting.to_array = mistake  # type: ignore[attr-defined]
+    predicting.to_input = mistake  # type: ignore[attr-defined]
     if place == "everywhere":
-        model.to_array = mistake  # type: ignore[attr-defined]
+        model.to_input = mistake  # type: ignore[attr-defined]
     sys.exit(main(sys.argv[3:]))

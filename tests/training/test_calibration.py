@@ -13,6 +13,7 @@ from everloop.training.calibration import (
     with_temperature,
 )
 from everloop.training.export import export
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
 from everloop_runtime.errors import Refused
 from everloop_runtime.model import Graph
 
@@ -52,16 +53,17 @@ def test_the_graph_gives_the_softened_answers_itself() -> None:
     torch.manual_seed(0)
     body = nn.Sequential(nn.Flatten(), nn.Linear(75, 8), nn.ReLU(), nn.Linear(8, 4))
     images = GENERATOR.integers(0, 256, (120, 5, 5, 3)).astype(np.uint8)
-    onnx = export(body, images, 4)
+    onnx = export(body, images, ClassProbabilities("abcd"))
     before = Graph(onnx).run(images)
     after = Graph(with_temperature(onnx, 2.5)).run(images)
-    assert np.allclose(after.probabilities, softened(before.probabilities, 2.5), atol=1e-6)
+    assert np.allclose(after.values, softened(before.values, 2.5), atol=1e-6)
     assert np.array_equal(after.embeddings, before.embeddings)
     labels = GENERATOR.integers(0, 4, 120)
-    graph, how, outputs = calibrated(onnx, images, labels, _error, wanted=True)
+    run = lambda data: Graph(data).run(images)  # noqa: E731
+    graph, how, outputs = calibrated(onnx, run, labels, _error, wanted=True)
     assert how.method == "temperature" and graph != onnx
-    assert np.array_equal(outputs.probabilities, Graph(graph).run(images).probabilities)
-    same, how, _ = calibrated(onnx, images, labels, _error, wanted=False)
+    assert np.array_equal(outputs.values, Graph(graph).run(images).values)
+    same, how, _ = calibrated(onnx, run, labels, _error, wanted=False)
     assert same == onnx and how.reason == "the policy asks for none"
     assert b"stack_trace" not in onnx and b".py" not in onnx, "the id must not tell folders"
 
@@ -78,14 +80,12 @@ def test_a_graph_without_a_softmax_is_left_as_it_is() -> None:
 
 def test_the_threshold_is_the_lowest_that_holds_the_precision() -> None:
     confidence = np.linspace(0.99, 0.51, 100).astype(np.float32)
-    probabilities = np.stack([confidence, 1 - confidence], axis=1)
-    labels = np.zeros(100, np.int64)
-    labels[60:] = 1
-    found = choose_threshold(probabilities, labels, 0.9)
+    right = np.arange(100) < 60
+    found = choose_threshold(confidence, right, 0.9)
     assert found.precision is not None and found.precision >= 0.9
     assert found.coverage == pytest.approx(0.66) and found.confidence == confidence[65]
-    assert choose_threshold(probabilities, labels, 0.0).confidence is None
-    never = choose_threshold(probabilities, 1 - labels, 0.9)
+    assert choose_threshold(confidence, right, 0.0).confidence is None
+    never = choose_threshold(confidence, ~right, 0.9)
     assert never.confidence == 1.0 and never.coverage == 0.0
-    tied = choose_threshold(np.full((40, 2), 0.5, np.float32), np.arange(40) % 2, 0.9)
+    tied = choose_threshold(np.full(40, 0.5), np.arange(40) % 2 == 0, 0.9)
     assert tied.coverage == 0.0

@@ -14,9 +14,11 @@ from everloop.tasks.image_classification import ImageClassification
 from everloop.training.attempt import Attempt, read_figures, run_training
 from everloop.training.export import export
 from everloop.training.project_code import load_product
+from everloop_runtime.answers.declared import answer_kind
 from everloop_runtime.model import Graph
 
 TASK = ImageClassification(classes=["a", "b", "c"], size=(6, 5), channels=3)
+KIND = answer_kind(TASK.answer(), TASK.classes)
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 6, 5, 3)).astype(np.uint8)
 
 
@@ -27,13 +29,13 @@ def _model() -> nn.Module:
 
 def test_the_graph_answers_as_the_framework_for_any_number_of_images() -> None:
     model = _model()
-    graph = Graph(export(model, IMAGES, 3))
+    graph = Graph(export(model, IMAGES, KIND))
     for count in (1, 2, 7):
         pixels = torch.from_numpy(IMAGES[:count]).permute(0, 3, 1, 2) / 255.0
         with torch.no_grad():
             expected = torch.softmax(model.eval()(pixels), 1).numpy()
         given = graph.run(IMAGES[:count])
-        assert np.allclose(given.probabilities, expected, atol=1e-5)
+        assert np.allclose(given.values, expected, atol=1e-5)
         assert given.embeddings.shape == (count, 16)
 
 
@@ -54,14 +56,14 @@ class _Restless(nn.Module):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("weights.bin", "a torch.nn.Module is wanted"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(90, 2)), r"gives \(7, 2\) for 7 images"),
+        ("weights.bin", "a torch.nn.Module or an ONNX model is wanted"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(90, 2)), r"gives \(7, 2\) for 7 samples"),
         (_Restless(), "differs from the framework"),
     ],
 )
 def test_what_cannot_be_served_is_refused(model: Any, words: str) -> None:
     with pytest.raises(Refused, match=words):
-        export(model, IMAGES, 3)
+        export(model, IMAGES, KIND)
 
 
 class _Data:
@@ -77,6 +79,11 @@ class _Data:
 
     def labels(self) -> Any:
         return np.zeros(7, np.int64)
+
+    features = ()
+
+    def rows(self) -> Any:
+        raise AssertionError
 
 
 def _train(function: Any, folder: Path, seed: int = 0) -> Any:

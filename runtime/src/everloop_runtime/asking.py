@@ -1,4 +1,4 @@
-"""POST /v1/predict and /v1/feedback: from a whole request to its answer."""
+"""POST /v1/predict, /v1/search and /v1/feedback: from a whole request to its answer."""
 
 import functools
 import re
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from everloop_runtime import inputs
+from everloop_runtime.answers.hits import Hits
 from everloop_runtime.feedback import read_feedback
 from everloop_runtime.guard import Room
 from everloop_runtime.head import Request
@@ -34,13 +35,13 @@ class Asking:
         refuse: Refuse,
         count: Refuse,
     ) -> None:
-        """`refuse` answers with a problem, `count` only notes it, of one of several images."""
+        """`refuse` answers with a problem, `count` only notes it, of one of several samples."""
         self._predictor, self._outbox, self._figures = predictor, outbox, figures
         self._room, self._most_bytes = room, most_bytes
         self._refuse, self._count = refuse, count
 
     def predict_one(self, request: Request) -> None:
-        """One image as the body."""
+        """One sample as the body."""
         key = inputs.key_of(request.head)
         if len(request.body) > self._most_bytes:
             raise inputs.too_large(self._most_bytes)
@@ -49,16 +50,16 @@ class Asking:
         self._predictor.predict(request.body, key, functools.partial(self._told_one, request))
 
     def predict(self, request: Request) -> None:
-        """One image or several, as a form or as JSON."""
+        """One sample or several, as a form or as JSON."""
         given = inputs.read_inputs(request, self._most_bytes)
         if problem := self._room.enter(request.client):
             raise problem
         if not given.many:
             done = functools.partial(self._told_one, request)
-            self._predictor.predict(given.images[0], given.key, done)
+            self._predictor.predict(given.samples[0], given.key, done)
             return
         asks: list[Ask] = []
-        left = len(given.images)
+        left = len(given.samples)
 
         def one_done(_: Ask) -> None:
             nonlocal left
@@ -68,8 +69,24 @@ class Asking:
 
         # The list is whole before the last of them can be done.
         left += 1
-        asks += [self._predictor.predict(image, given.key, one_done) for image in given.images]
+        asks += [self._predictor.predict(image, given.key, one_done) for image in given.samples]
         one_done(asks[0])
+
+    def search(self, request: Request) -> None:
+        """As `predict`, of a product that answers with hits. Raises `Problem` of another."""
+        self._check_searches()
+        self.predict(request)
+
+    def search_one(self, request: Request) -> None:
+        """As `predict_one`, of a product that answers with hits. Raises `Problem` of another."""
+        self._check_searches()
+        self.predict_one(request)
+
+    def _check_searches(self) -> None:
+        seats = self._predictor.fleet.seats("")
+        if seats and seats[-1].batcher.model.bundle.answers.name != Hits.name:
+            told = "this product answers no searches"
+            raise Problem(404, told, "POST /v1/predict gives its answers")
 
     def _told_one(self, request: Request, ask: Ask) -> None:
         self._room.leave(request.head.client)

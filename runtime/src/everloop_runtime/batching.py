@@ -18,7 +18,6 @@ from everloop_runtime.errors import EverloopError, Refused
 from everloop_runtime.model import Model, Outputs
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from everloop_runtime.bundle import Bundle
@@ -47,14 +46,14 @@ class Predicting(Protocol):
 
     bundle: "Bundle"
 
-    def predict(self, images: "NDArray[np.uint8]") -> Outputs:
-        """The outputs for uint8 `[N, H, W, C]`."""
+    def predict(self, inputs: "NDArray[Any]") -> Outputs:
+        """The outputs for decoded samples."""
         ...
 
 
 @dataclass(slots=True)
 class _Waiting:
-    image: "NDArray[np.uint8]"
+    taken: "NDArray[Any]"
     ask: Any
     sink: Sink[Any]
 
@@ -74,9 +73,9 @@ class Batcher:
     def __init__(self, model: Predicting) -> None:
         self.model = model
         self.spec = model.bundle.manifest.spec
-        """The pixels it takes."""
+        """What it takes."""
         self.seconds = 0.0
-        """What one image costs, by the latest runs."""
+        """What one sample costs, by the latest runs."""
         # Neither a bundle in another process nor a loop may stop the event loop.
         self._may_run_here = isinstance(model, Model) and model.is_bounded
         self._waiting: deque[_Waiting] = deque()
@@ -87,16 +86,16 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """Images that wait for the model's next run."""
+        """Samples that wait for the model's next run."""
         return len(self._waiting)
 
     async def idle(self) -> None:
         """Return once nothing that was handed in is unanswered."""
         await self._calm.wait()
 
-    def submit(self, image: "NDArray[np.uint8]", ask: Ask, sink: Sink[Ask]) -> None:
-        """Have one image answered, uint8 `[H, W, C]`; the sink is told in the event loop."""
-        self._waiting.append(_Waiting(image, ask, sink))
+    def submit(self, taken: "NDArray[Any]", ask: Ask, sink: Sink[Ask]) -> None:
+        """Have one decoded sample answered, `[*spec.shape]`; the sink is told in the event loop."""
+        self._waiting.append(_Waiting(taken, ask, sink))
         if not self._busy:
             self._busy = True
             self._calm.clear()
@@ -121,7 +120,7 @@ class Batcher:
         done = self._run_once(batch)
         if len(batch) == 1 or isinstance(done.outputs, Outputs):
             return [done]
-        # One image may be at fault: each is tried alone, so that the others are answered.
+        # One sample may be at fault: each is tried alone, so that the others are answered.
         return [self._run_once([one]) for one in batch]
 
     def _run_once(self, batch: list[_Waiting]) -> _Done:
@@ -130,8 +129,8 @@ class Batcher:
         began = time.perf_counter()
         outputs: Outputs | EverloopError
         try:
-            images = np.concatenate([one.image for one in batch])
-            outputs = self.model.predict(images.reshape(len(batch), *batch[0].image.shape))
+            taken = np.concatenate([one.taken for one in batch])
+            outputs = self.model.predict(taken.reshape(len(batch), *batch[0].taken.shape))
         except EverloopError as error:
             outputs = error
         except Exception as error:  # noqa: BLE001 - handed to everyone who waits for it

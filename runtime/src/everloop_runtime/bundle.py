@@ -2,11 +2,13 @@
 
     <bundle id>/
       bundle.json         the manifest, canonical JSON; its digest is the bundle's id
-      model.onnx          input `image` uint8 [N, H, W, C]; outputs `probabilities` float32
-                          [N, K] and `embedding` float32 [N, D]
+      model.onnx          input `image` uint8 [N, H, W, C], or `row` float32 [N, features];
+                          outputs `embedding` float32 [N, D] and one named by the kind of answer,
+                          as `probabilities` float32 [N, K]
+      index.json          only where answers are hits: the sample id of each row of the index
       reference.npz       what monitoring compares live windows with
       golden/000, ...     original bytes of real inputs
-      golden/outputs.npz  the probabilities they must give
+      golden/outputs.npz  the answers they must give
       card.md             what it was learnt from and where it is weak
       MLmodel, ...        the same folder as MLflow describes a model
       signature.json      optional, not in the manifest: who vouches for the id
@@ -19,12 +21,15 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from everloop_runtime.answers.declared import answer_kind
+from everloop_runtime.answers.hits import Hits
+from everloop_runtime.answers.kind import AnswerKind
 from everloop_runtime.errors import Refused
 from everloop_runtime.files import sync_directory, write_new
 from everloop_runtime.ids import BundleId, canonical_json, digest_bytes
@@ -36,9 +41,12 @@ from everloop_runtime.manifest import (
     FileEntry,
     InputSpec,
     Manifest,
+    RowInput,
     Thresholds,
     is_bundle_file,
+    preprocessing_of,
     signature_of,
+    stated_input,
 )
 from everloop_runtime.mlflow_files import mlflow_files
 
@@ -49,12 +57,15 @@ __all__ = [
     "Calibration",
     "InputSpec",
     "Manifest",
+    "RowInput",
     "Thresholds",
     "build_bundle",
     "open_bundle",
+    "stated_input",
 ]
 
 MANIFEST = "bundle.json"
+INDEX = "index.json"
 SIGNATURES = "signature.json"
 """The one file that may lie in a bundle and is not in its manifest, which it signs."""
 _MLFLOW_NOTE = "registered_model_meta"
@@ -69,6 +80,7 @@ class Bundle:
     id: BundleId
     path: Path
     manifest: Manifest
+    answers: AnswerKind
 
     def read(self, name: str) -> bytes:
         """The bytes of one of its files, checked again; `Refused` if they changed or are none."""
@@ -85,14 +97,15 @@ def build_bundle(bundles: Path, draft: BundleDraft, files: Mapping[str, bytes]) 
     a bundle does not hold.
     """
     draft = _with_signature(draft)
-    files = {**files, **mlflow_files()}
+    files = {**files, **mlflow_files(draft)}
     for name in files:
         if not is_bundle_file(name):
             raise Refused(f"a bundle does not hold files called {name!r}")
     entries = {
         name: FileEntry(sha256=digest_bytes(data), bytes=len(data)) for name, data in files.items()
     }
-    manifest = Manifest(**draft.model_dump(), files=entries)
+    how = preprocessing_of(draft.input)
+    manifest = Manifest(**draft.model_dump(), files=entries, preprocessing=how)
     text = canonical_json(manifest.model_dump(mode="json"))
     bundle = BundleId(digest_bytes(text))
     final = bundles / bundle
@@ -115,7 +128,8 @@ def build_bundle(bundles: Path, draft: BundleDraft, files: Mapping[str, bytes]) 
 def _with_signature(draft: BundleDraft) -> BundleDraft:
     if draft.signature is not None:
         return draft
-    signature = signature_of(draft.input, len(draft.classes), None)
+    kind = answer_kind(draft.answer, draft.classes)
+    signature = signature_of(draft.spec, kind.output, kind.raw_shape)
     return draft.model_copy(update={"signature": signature})
 
 
@@ -151,7 +165,21 @@ def open_bundle(path: Path, expected: BundleId | None = None) -> Bundle:
     for name, entry in manifest.files.items():
         _checked(path, name, entry)
     _check_mlflow(path, manifest)
-    return Bundle(bundle, path, manifest)
+    return Bundle(bundle, path, manifest, _answers(path, manifest))
+
+
+def _answers(path: Path, manifest: Manifest) -> AnswerKind:
+    """How its answers are to be taken; a search's index is read, as its rows are named there."""
+    index: Sequence[str] = ()
+    if manifest.answer.get("kind") == Hits.name:
+        entry = manifest.files.get(INDEX)
+        if entry is None:
+            raise Refused(f"{path} answers by searching, and has no {INDEX}")
+        try:
+            index = [str(sample) for sample in json.loads(_checked(path, INDEX, entry))["samples"]]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Refused(f"{path / INDEX} names no samples: {error}") from error
+    return answer_kind(manifest.answer, manifest.classes, index)
 
 
 def _check_names(path: Path, manifest: Manifest) -> None:
@@ -174,10 +202,10 @@ def _check_mlflow(path: Path, manifest: Manifest) -> None:
     """What MLflow is told to do with this folder is exactly what this program would tell it."""
     if manifest.format == OLD_FORMAT:
         return
-    for name, data in mlflow_files().items():
+    for name, data in mlflow_files(manifest).items():
         entry = manifest.files.get(name)
         if entry is None or entry.sha256 != digest_bytes(data):
-            raise Refused(f"{path / name} is not the file that a bundle of {FORMAT} holds")
+            raise Refused(f"{path / name} is not the file that a bundle of {manifest.format} holds")
 
 
 def _checked(path: Path, name: str, entry: FileEntry) -> bytes:

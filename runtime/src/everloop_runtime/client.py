@@ -5,9 +5,9 @@ import base64
 import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from everloop_runtime.errors import EverloopError, Refused, Unavailable
 from everloop_runtime.ids import BundleId, Json, PredictionId
@@ -28,11 +28,20 @@ class Prediction:
 
     prediction_id: PredictionId
     label: str
+    """The class; empty where answers are no single class."""
     confidence: float
+    """NaN where the kind of answer has none."""
     probabilities: Mapping[str, float]
+    """By class; empty where answers are no probabilities."""
     bundle: BundleId
     role: str
     """Who answered: `champion`, `canary`, `variant` or `fallback`."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """The whole answer: `labels`, `hits`, `boxes` or `value`, by its kind."""
+
+
+Sample: TypeAlias = "bytes | Mapping[str, Any]"
+"""An image file's bytes, or a row by its columns."""
 
 
 class _Again(Unavailable):
@@ -85,15 +94,24 @@ def _options(api_key: str | None, traceparent: str | None) -> dict[str, str]:
     return headers
 
 
-def _one(data: bytes, key: str | None) -> dict[str, Any]:
+def _one(sample: Sample, key: str | None) -> dict[str, Any]:
+    if isinstance(sample, Mapping):
+        return {"json": {"row": sample} if key is None else {"row": sample, "key": key}}
+    data: bytes = sample
     headers = {"content-type": "application/octet-stream"}
     if key is not None:
         headers["x-everloop-key"] = key
     return {"content": data, "headers": headers}
 
 
-def _many(images: Sequence[bytes], key: str | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"images": [base64.b64encode(image).decode() for image in images]}
+def _many(samples: Sequence[Sample], key: str | None) -> dict[str, Any]:
+    rows = [sample for sample in samples if isinstance(sample, Mapping)]
+    images = [sample for sample in samples if not isinstance(sample, Mapping)]
+    if rows and images:
+        raise Refused("samples are either all rows or all images")
+    body: dict[str, Any] = {"rows": rows}
+    if images:
+        body = {"images": [base64.b64encode(image).decode() for image in images]}
     if key is not None:
         body["key"] = key
     return {"json": body}
@@ -106,11 +124,12 @@ def _feedback(prediction: str, kind: str, value: Json) -> dict[str, Any]:
 def _prediction(told: Mapping[str, Any]) -> Prediction:
     return Prediction(
         PredictionId(told["prediction_id"]),
-        told["label"],
-        told["confidence"],
-        told["probabilities"],
+        told.get("label", ""),
+        told.get("confidence", float("nan")),
+        told.get("probabilities", {}),
         BundleId(told["bundle"]),
         told["role"],
+        told,
     )
 
 
@@ -171,19 +190,26 @@ class Client(_Calls):
         """Close the connections."""
         self._http.close()
 
-    def predict(self, data: bytes, *, key: str | None = None) -> Prediction:
-        """The answer for an image file's bytes; the same `key` is answered by the same bundle."""
-        return _prediction(self._send("POST", "/v1/predict", **_one(data, key)))
+    def predict(self, sample: Sample, *, key: str | None = None) -> Prediction:
+        """The answer for an image file's bytes, or for a row by its columns.
+
+        The same `key` is answered by the same bundle.
+        """
+        return _prediction(self._send("POST", "/v1/predict", **_one(sample, key)))
+
+    def search(self, sample: Sample, *, key: str | None = None) -> Prediction:
+        """What is most like a sample: its `told` has the `hits`. As `predict` otherwise."""
+        return _prediction(self._send("POST", "/v1/search", **_one(sample, key)))
 
     def predict_many(
-        self, images: Sequence[bytes], *, key: str | None = None, batch: int = 32
+        self, samples: Sequence[Sample], *, key: str | None = None, batch: int = 32
     ) -> Iterator[Prediction | Refused]:
-        """The answers for images in their order, `batch` images a request.
+        """The answers for samples in their order, `batch` samples a request.
 
-        An image that is refused has a `Refused` in its place.
+        A sample that is refused has a `Refused` in its place.
         """
-        for at in range(0, len(images), batch):
-            told = self._send("POST", "/v1/predict", **_many(images[at : at + batch], key))
+        for at in range(0, len(samples), batch):
+            told = self._send("POST", "/v1/predict", **_many(samples[at : at + batch], key))
             yield from _predictions(told)
 
     def feedback(self, prediction: str, kind: str, value: Json) -> None:
@@ -264,21 +290,33 @@ class AsyncClient(_Calls):
     ) -> None:
         await self._http.aclose()
 
-    async def predict(self, data: bytes, *, key: str | None = None) -> Prediction:
-        """The answer for an image file's bytes; the same `key` is answered by the same bundle."""
-        return _prediction(await self._send("POST", "/v1/predict", **_one(data, key)))
+    async def predict(self, sample: Sample, *, key: str | None = None) -> Prediction:
+        """The answer for an image file's bytes, or for a row by its columns.
+
+        The same `key` is answered by the same bundle.
+        """
+        return _prediction(await self._send("POST", "/v1/predict", **_one(sample, key)))
+
+    async def search(self, sample: Sample, *, key: str | None = None) -> Prediction:
+        """What is most like a sample: its `told` has the `hits`. As `predict` otherwise."""
+        return _prediction(await self._send("POST", "/v1/search", **_one(sample, key)))
 
     async def predict_many(
-        self, images: Sequence[bytes], *, key: str | None = None, batch: int = 32, at_once: int = 4
+        self,
+        samples: Sequence[Sample],
+        *,
+        key: str | None = None,
+        batch: int = 32,
+        at_once: int = 4,
     ) -> list[Prediction | Refused]:
-        """The answers for images in their order; `at_once` requests of `batch` images each."""
+        """The answers for samples in their order; `at_once` requests of `batch` samples each."""
         room = asyncio.Semaphore(at_once)
 
-        async def some(part: Sequence[bytes]) -> list[Prediction | Refused]:
+        async def some(part: Sequence[Sample]) -> list[Prediction | Refused]:
             async with room:
                 return _predictions(await self._send("POST", "/v1/predict", **_many(part, key)))
 
-        parts = [images[at : at + batch] for at in range(0, len(images), batch)]
+        parts = [samples[at : at + batch] for at in range(0, len(samples), batch)]
         return [one for found in await asyncio.gather(*map(some, parts)) for one in found]
 
     async def feedback(self, prediction: str, kind: str, value: Json) -> None:

@@ -48,6 +48,11 @@ class ImageSpec:
     width: int
     channels: int
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        return (self.height, self.width, self.channels)
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:

@@ -1,4 +1,7 @@
-"""The images of a request, whatever form they come in: raw, multipart, base64 in JSON."""
+"""The samples of a request, whatever form they come in.
+
+Images: raw, multipart, or base64 in JSON. Rows: JSON objects in JSON.
+"""
 
 import binascii
 from base64 import b64decode
@@ -9,8 +12,10 @@ import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from everloop_runtime.errors import Refused
 from everloop_runtime.head import Head, Request
 from everloop_runtime.problems import Problem
+from everloop_runtime.rows import canonical_row
 
 MOST_IMAGES = 256
 """In one request."""
@@ -28,7 +33,8 @@ T = TypeVar("T")
 class Inputs:
     """What a request to predict asks about."""
 
-    images: list[bytes]
+    samples: list[bytes]
+    """Original bytes: an image's file, a row's canonical JSON."""
     key: str | None
     """What a canary's share is drawn by."""
     many: bool = False
@@ -36,10 +42,14 @@ class Inputs:
 
 
 class JsonInputs(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a JSON request: one image or several, base64."""
+    """The body of a JSON request: one of the first four, and a key where one is wanted."""
 
     image: str | None = None
+    """base64"""
     images: list[str] | None = None
+    row: dict[str, Any] | None = None
+    """Its columns by name."""
+    rows: list[dict[str, Any]] | None = None
     key: str | None = None
 
 
@@ -59,7 +69,7 @@ def key_of(head: Head) -> str | None:
 
 
 def read_inputs(request: Request, most_bytes: int) -> Inputs:
-    """The images of a form or of JSON. Raises `Problem` when they cannot be taken."""
+    """The samples of a form or of JSON. Raises `Problem` when they cannot be taken."""
     kind = request.headers.get(b"content-type", b"")
     if kind.startswith(_FORM):
         images = _multipart(request.body, kind, most_bytes)
@@ -94,15 +104,31 @@ _SEE = "GET /openapi.json tells what is taken"
 
 
 def _from_json(told: JsonInputs, key: str | None, most_bytes: int) -> Inputs:
-    if (told.image is None) == (told.images is None):
-        raise Problem(422, "the JSON has neither or both of 'image' and 'images'", _SEE)
-    texts = [told.image] if told.image is not None else told.images or []
-    if not 0 < len(texts) <= MOST_IMAGES:
-        told_most = f"{len(texts)} images in one request; 1 to {MOST_IMAGES} are taken"
-        raise Problem(422, told_most, "send several requests")
+    forms = (told.image, told.images, told.row, told.rows)
+    if sum(form is not None for form in forms) != 1:
+        names = "'image', 'images', 'row' and 'rows'"
+        raise Problem(422, f"the JSON has none or several of {names}", _SEE)
     key = told.key[:LONGEST_KEY] if told.key is not None else key
-    return Inputs([_unpacked(t, most_bytes) for t in texts if t is not None], key,
-                  many=told.images is not None)  # fmt: skip
+    if told.row is not None or told.rows is not None:
+        rows = [told.row] if told.row is not None else told.rows or []
+        _check_count(len(rows))
+        return Inputs([_row(row) for row in rows], key, many=told.rows is not None)
+    texts = [told.image] if told.image is not None else told.images or []
+    _check_count(len(texts))
+    return Inputs([_unpacked(t, most_bytes) for t in texts], key, many=told.images is not None)
+
+
+def _check_count(count: int) -> None:
+    if not 0 < count <= MOST_IMAGES:
+        told_most = f"{count} samples in one request; 1 to {MOST_IMAGES} are taken"
+        raise Problem(422, told_most, "send several requests")
+
+
+def _row(row: dict[str, Any]) -> bytes:
+    try:
+        return canonical_row(row)
+    except Refused as error:
+        raise Problem(422, str(error), _SEE) from None
 
 
 def _unpacked(text: str, most_bytes: int) -> bytes:

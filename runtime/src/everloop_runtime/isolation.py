@@ -5,9 +5,9 @@ memory. Here it does so to a child: the child is killed, the reason is kept, the
 on. The child ends with its parent.
 
 The two speak over pipes. To the child: one line of JSON that names the bundle, then a batch at a
-time, its shape as four little-endian uint32 and its pixels. From the child: after loading and
-after each batch one line of JSON, followed by the raw float32 of probabilities and embeddings
-when it worked.
+time, how many samples as a little-endian uint32 and their numbers, as the bundle takes them. From
+the child: after loading and after each batch one line of JSON, followed by the raw float32 of
+answers and embeddings when it worked.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from everloop_runtime.errors import EverloopError, Refused
 from everloop_runtime.ids import BundleId
 from everloop_runtime.images import ImageLimits
 from everloop_runtime.model import Model, Outputs
+from everloop_runtime.samples import input_type
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
-_SHAPE = struct.Struct("<4I")
+_COUNT = struct.Struct("<I")
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS = 60.0
 _ADDRESS_SPACE = 16 * 2**30
@@ -84,16 +84,16 @@ class IsolatedModel:
         self._ask(time.monotonic() + start_seconds)
         self._within = deadline
 
-    def predict(self, images: "NDArray[np.uint8]") -> Outputs:
-        """The outputs for uint8 `[N, H, W, C]`; `Refused` as the model refuses, or dead."""
+    def predict(self, inputs: "NDArray[Any]") -> Outputs:
+        """The outputs for decoded samples; `Refused` as the model refuses, or dead."""
         import numpy as np
 
         if self.dead is not None:
             raise Refused(self.dead)
         until = time.monotonic() + self.deadline
-        self._send(_SHAPE.pack(*images.shape) + np.ascontiguousarray(images).tobytes())
+        self._send(_COUNT.pack(len(inputs)) + np.ascontiguousarray(inputs).tobytes())
         told = self._ask(until)
-        shapes = [tuple(told["probabilities"]), tuple(told["embeddings"])]
+        shapes = [tuple(told["values"]), tuple(told["embeddings"])]
         parts = [
             np.frombuffer(self._take(4 * int(np.prod(shape)), until), np.float32).reshape(shape)
             for shape in shapes
@@ -184,22 +184,24 @@ def main() -> int:
         _tell(given, {"error": str(error)})
         return 1
     _tell(given, {"ready": True})
-    while len(head := taken.read(_SHAPE.size)) == _SHAPE.size:
-        _answer(model, _SHAPE.unpack(head), taken, given)
+    while len(head := taken.read(_COUNT.size)) == _COUNT.size:
+        _answer(model, _COUNT.unpack(head)[0], taken, given)
     return 0
 
 
-def _answer(model: Model, shape: tuple[int, ...], taken: IO[bytes], given: IO[bytes]) -> None:
+def _answer(model: Model, count: int, taken: IO[bytes], given: IO[bytes]) -> None:
     import numpy as np
 
-    pixels = taken.read(int(np.prod(shape)))
+    spec = model.bundle.manifest.spec
+    shape, numbers = (count, *spec.shape), input_type(spec)
+    data = taken.read(int(np.prod(shape)) * numbers.itemsize)
     try:
-        outputs = model.predict(np.frombuffer(pixels, np.uint8).reshape(shape))
+        outputs = model.predict(np.frombuffer(data, numbers).reshape(shape))
     except EverloopError as error:
         _tell(given, {"error": str(error)})
         return
-    parts = (outputs.probabilities, outputs.embeddings)
-    told = {"probabilities": parts[0].shape, "embeddings": parts[1].shape}
+    parts = (outputs.values, outputs.embeddings)
+    told = {"values": parts[0].shape, "embeddings": parts[1].shape}
     _tell(given, told, *(np.ascontiguousarray(part, np.float32).tobytes() for part in parts))
 
 

@@ -1,4 +1,4 @@
-"""A bundle's model, running: images in, answers out, the same wherever it runs."""
+"""A bundle's model, running: samples in, answers out, the same wherever it runs."""
 
 import os
 import threading
@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from everloop_runtime.answers.kind import Answer, AnswerKind
 from everloop_runtime.errors import Refused
 from everloop_runtime.golden import read_golden
 from everloop_runtime.graph_check import check_graph
-from everloop_runtime.images import DEFAULT_LIMITS, ImageLimits, ImageSpec, to_array
+from everloop_runtime.images import DEFAULT_LIMITS, ImageLimits
+from everloop_runtime.samples import Spec, input_name, to_input
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,41 +27,41 @@ _LOOP_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """What the graph gives for N images."""
+    """What the graph gives for N samples."""
 
-    probabilities: "NDArray[np.float32]"
-    """`[N, K]`, one column a class."""
+    values: "NDArray[np.float32]"
+    """`[N, ...]`, the numbers of the answers; see the bundle's kind of answer."""
     embeddings: "NDArray[np.float32]"
     """`[N, D]`, what the last layer saw."""
 
     def rows(self, which: Sequence[int]) -> "Outputs":
         """Some of the rows."""
-        return Outputs(self.probabilities[list(which)], self.embeddings[list(which)])
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says of one image."""
-
-    label: str
-    confidence: float
-    probabilities: tuple[float, ...]
-    embedding: tuple[float, ...]
+        return Outputs(self.values[list(which)], self.embeddings[list(which)])
 
 
 class Graph:
     """An ONNX graph of the bundle's contract.
 
+    It takes `image` (uint8) or `row` (float32), and gives `output` and `embedding` (float32).
     Raises `Refused` when it is not such a graph, and as `check_graph` does. A graph with loops
     that runs longer than `seconds` is stopped, and refused.
     """
 
-    def __init__(self, onnx: bytes, threads: int = 1, seconds: float = _LOOP_SECONDS) -> None:
+    def __init__(
+        self,
+        onnx: bytes,
+        threads: int = 1,
+        seconds: float = _LOOP_SECONDS,
+        *,
+        taken: str = "image",
+        output: str = "probabilities",
+    ) -> None:
         # Before the import: what is refused here costs nothing.
         facts = check_graph(onnx)
         import onnxruntime as ort
 
         self._seconds = seconds if facts.control_flow else None
+        self._taken, self._outputs = taken, [output, "embedding"]
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -82,11 +84,12 @@ class Graph:
     def _check_contract(self) -> None:
         inputs = [(i.name, i.type) for i in self._session.get_inputs()]
         outputs = {(o.name, o.type) for o in self._session.get_outputs()}
-        wanted = {("probabilities", "tensor(float)"), ("embedding", "tensor(float)")}
-        if inputs != [("image", "tensor(uint8)")] or not wanted <= outputs:
+        wanted = {(name, "tensor(float)") for name in self._outputs}
+        numbers = "uint8" if self._taken == "image" else "float"
+        if inputs != [(self._taken, f"tensor({numbers})")] or not wanted <= outputs:
             raise Refused(
-                f"the graph takes {inputs} and gives {sorted(outputs)}; wanted: image uint8 in, "
-                "probabilities and embedding float out"
+                f"the graph takes {inputs} and gives {sorted(outputs)}; wanted: {self._taken} "
+                f"{numbers} in, {self._outputs[0]} and embedding float out"
             )
 
     @property
@@ -94,33 +97,33 @@ class Graph:
         """Whether a run's work is bounded by the graph: it has no loops."""
         return self._seconds is None
 
-    def check_shapes(self, spec: ImageSpec, classes: int) -> None:
-        """Raise `Refused` when the graph is made for other pixels or another number of classes."""
+    def check_shapes(self, spec: Spec, kind: AnswerKind) -> None:
+        """Raise `Refused` when the graph is made for other inputs or other answers."""
         taken = tuple(self._session.get_inputs()[0].shape[1:])
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        given = tuple(outputs["probabilities"][1:])
-        if not _fits(taken, (spec.height, spec.width, spec.channels)):
-            raise Refused(f"the graph takes pixels {taken}; the manifest says {spec}")
-        if not _fits(given, (classes,)):
-            raise Refused(f"the graph gives {given} probabilities; the manifest names {classes}")
+        given = tuple(outputs[kind.output][1:])
+        if not _fits(taken, spec.shape):
+            raise Refused(f"the graph takes {self._taken}s {taken}; the manifest says {spec}")
+        if not _fits(given, kind.raw_shape):
+            raise Refused(
+                f"the graph gives {given} {kind.output}; the manifest says {kind.raw_shape}"
+            )
 
-    def run(self, images: "NDArray[np.uint8]") -> Outputs:
-        """The outputs for uint8 `[N, H, W, C]`, computed in batches of bounded size."""
+    def run(self, images: "NDArray[Any]") -> Outputs:
+        """The outputs for inputs `[N, ...]`, computed in batches of bounded size."""
         import numpy as np
 
         if 0 < len(images) <= _BATCH:
             return Outputs(*self._run(images))
         parts = [self._run(images[at : at + _BATCH]) for at in range(0, len(images), _BATCH)]
         if not parts:
-            raise Refused("no image to run")
+            raise Refused("no sample to run")
         return Outputs(
             np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         )
 
-    def _run(
-        self, images: "NDArray[np.uint8]"
-    ) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
-        names, taken = ["probabilities", "embedding"], {"image": images}
+    def _run(self, images: "NDArray[Any]") -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        names, taken = self._outputs, {self._taken: images}
         try:
             if self._seconds is None:
                 first, second = self._session.run(names, taken)
@@ -132,10 +135,10 @@ class Graph:
         return first, second
 
 
-def _fits(found: "tuple[int | str | None, ...]", wanted: tuple[int, ...]) -> bool:
+def _fits(found: "tuple[int | str | None, ...]", wanted: "tuple[int | None, ...]") -> bool:
     """Whether a graph's shape is the wanted one; names and None stand for any number."""
     return len(found) == len(wanted) and all(
-        not isinstance(a, int) or a == b for a, b in zip(found, wanted, strict=True)
+        not isinstance(a, int) or b is None or a == b for a, b in zip(found, wanted, strict=True)
     )
 
 
@@ -158,20 +161,21 @@ def replay_golden(
     graph: Graph,
     inputs: Sequence[bytes],
     expected: "NDArray[np.float32]",
-    spec: ImageSpec,
+    spec: Spec,
+    kind: AnswerKind,
     tolerance: float,
     limits: ImageLimits,
 ) -> None:
-    """Run golden inputs; `expected`: `[len(inputs), K]`.
+    """Run golden inputs; `expected`: `[len(inputs), *kind.shape]`.
 
     Raises `Refused` when an answer is no number, or further than `tolerance` from what is expected.
     """
     import numpy as np
 
-    given = graph.run(_decoded(inputs, spec, limits)).probabilities
+    given = kind.settle(graph.run(_decoded(inputs, spec, limits)).values)
     if given.shape != expected.shape or not np.isfinite(given).all():
         raise Refused("it gives no valid answers to its golden inputs")
-    difference = float(np.abs(given - expected).max())
+    difference = float(kind.distance(given, expected).max())
     if not difference <= tolerance:
         raise Refused(
             f"it answers its golden inputs {difference:.2g} away from the recorded answers; "
@@ -179,10 +183,10 @@ def replay_golden(
         )
 
 
-def _decoded(images: Sequence[bytes], spec: ImageSpec, limits: ImageLimits) -> "NDArray[np.uint8]":
+def _decoded(samples: Sequence[bytes], spec: Spec, limits: ImageLimits) -> "NDArray[Any]":
     import numpy as np
 
-    return np.stack([to_array(data, spec, limits) for data in images])
+    return np.stack([to_input(data, spec, limits) for data in samples])
 
 
 class Model:
@@ -190,6 +194,7 @@ class Model:
 
     def __init__(self, bundle: "Bundle", graph: Graph, limits: ImageLimits) -> None:
         self.bundle = bundle
+        self.kind = bundle.answers
         self._graph = graph
         self._limits = limits
 
@@ -202,7 +207,13 @@ class Model:
         Raises `Refused` when the graph is not of the contract, or when an answer is not finite
         or further from the recorded one than the manifest's tolerance.
         """
-        model = cls(bundle, Graph(bundle.read("model.onnx"), threads), limits)
+        graph = Graph(
+            bundle.read("model.onnx"),
+            threads,
+            taken=input_name(bundle.manifest.spec),
+            output=bundle.answers.output,
+        )
+        model = cls(bundle, graph, limits)
         model._replay_golden()
         return model
 
@@ -210,10 +221,9 @@ class Model:
         manifest = self.bundle.manifest
         inputs, expected = read_golden(self.bundle)
         try:
-            self._graph.check_shapes(manifest.spec, len(manifest.classes))
-            replay_golden(
-                self._graph, inputs, expected, manifest.spec, manifest.tolerance, self._limits
-            )
+            spec, kind, tolerance = manifest.spec, self.kind, manifest.tolerance
+            self._graph.check_shapes(spec, kind)
+            replay_golden(self._graph, inputs, expected, spec, kind, tolerance, self._limits)
         except Refused as error:
             raise Refused(f"bundle {self.bundle.id[:8]}: {error}") from error
 
@@ -222,34 +232,39 @@ class Model:
         """Whether a run's work is bounded by the graph: it has no loops."""
         return self._graph.is_bounded
 
-    def decode(self, images: Sequence[bytes]) -> "NDArray[np.uint8]":
-        """The pixels of image files as the model takes them, `[N, H, W, C]`."""
-        return _decoded(images, self.bundle.manifest.spec, self._limits)
+    def decode(self, samples: Sequence[bytes]) -> "NDArray[Any]":
+        """Samples as the model takes them, `[N, H, W, C]` or `[N, features]`."""
+        return _decoded(samples, self.bundle.manifest.spec, self._limits)
 
-    def predict(self, images: "NDArray[np.uint8]") -> Outputs:
-        """The outputs for uint8 `[N, H, W, C]`."""
-        return self._graph.run(images)
+    def predict(self, inputs: "NDArray[Any]") -> Outputs:
+        """The outputs for decoded samples."""
+        outputs = self._graph.run(inputs)
+        settled = self.kind.settle(outputs.values)
+        return outputs if settled is outputs.values else Outputs(settled, outputs.embeddings)
 
-    def answers(self, images: "NDArray[np.uint8]") -> list[Answer]:
-        """One answer an image; `Refused` if one is not finite."""
-        return answers_of(self.predict(images), self.bundle.manifest.classes)
+    def answers(self, inputs: "NDArray[Any]") -> list[Answer]:
+        """One answer a decoded sample; `Refused` if one is not finite."""
+        return answers_of(self.predict(inputs), self.kind)
 
 
-def answers_of(outputs: Outputs, classes: Sequence[str]) -> list[Answer]:
-    """One answer a row of the graph's outputs; `Refused` if one is not finite."""
+def answers_of(outputs: Outputs, kind: AnswerKind) -> list[Answer]:
+    """One answer a row of the outputs; `Refused` if one is not finite."""
+    import json
+
     import numpy as np
 
-    if not np.isfinite(outputs.probabilities).all():
+    if not np.isfinite(outputs.values).all():
         raise Refused("the model gave an answer that is not a number")
-    best = outputs.probabilities.argmax(axis=1)
+    are_probabilities = kind.output == "probabilities"
     return [
         Answer(
-            classes[index],
-            float(row[index]),
-            tuple(map(float, row)),
+            told.label,
+            float("nan") if told.confidence is None else told.confidence,
+            tuple(map(float, row)) if are_probabilities else (),
             tuple(map(float, embedding)),
+            json.loads(b"{%b}" % told.body),
         )
-        for index, row, embedding in zip(
-            best, outputs.probabilities, outputs.embeddings, strict=True
+        for told, row, embedding in zip(
+            kind.tell(outputs.values), outputs.values, outputs.embeddings, strict=True
         )
     ]

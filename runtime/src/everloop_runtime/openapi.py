@@ -1,9 +1,17 @@
 """The service's own description: an OpenAPI 3.1 document."""
 
-from functools import cache
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
+from everloop_runtime.answers.hits import Hits
+from everloop_runtime.answers.kind import AnswerKind
+from everloop_runtime.bundle import Bundle
+from everloop_runtime.images import ImageSpec
+from everloop_runtime.rows import RowSpec
+from everloop_runtime.samples import Spec
 
 _IMAGE = {"type": "string", "contentMediaType": "image/*"}
 _BASE64 = {"type": "string", "contentEncoding": "base64"}
@@ -12,20 +20,6 @@ _BUNDLE = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _JSON = "application/json"
 
 _SCHEMAS: dict[str, Any] = {
-    "Prediction": {
-        "type": "object",
-        "required": ["prediction_id", "label", "confidence", "probabilities", "bundle", "role"],
-        "additionalProperties": False,
-        "properties": {
-            "prediction_id": _ID,
-            "label": {"type": "string"},
-            "confidence": {"type": "number", "minimum": 0, "maximum": 1.0001},
-            "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
-            "bundle": _BUNDLE,
-            "role": {"enum": ["champion", "canary", "variant", "fallback"]},
-            "variant": {"type": "string"},
-        },
-    },
     "Predictions": {
         "type": "object",
         "required": ["predictions"],
@@ -177,26 +171,65 @@ def _get(told: str, good: dict[str, Any], bad: tuple[int, ...] = _EVERYWHERE) ->
     return {"get": {"summary": told, "responses": _answers(good, bad)}}
 
 
-def _paths() -> dict[str, Any]:
-    either = {"oneOf": [_ref("Prediction"), _ref("Predictions")]}
+def _prediction(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of an answer that has these members of its kind."""
+    return {
+        "type": "object",
+        "required": ["prediction_id", *members, "bundle", "role"],
+        "additionalProperties": False,
+        "properties": {
+            "prediction_id": _ID,
+            **members,
+            "bundle": _BUNDLE,
+            "role": {"enum": ["champion", "canary", "variant", "fallback"]},
+            "variant": {"type": "string"},
+        },
+    }
+
+
+def _row_of(spec: RowSpec) -> dict[str, Any]:
+    """The schema of a row; further columns are passed over."""
+    members: dict[str, Any] = {}
+    for feature in spec.features:
+        plain: list[str] = ["number", "boolean"]
+        if feature.categories is not None:
+            plain = ["string", "number", "boolean"]
+        members[feature.name] = {"type": [*plain, "null"] if feature.may_miss else plain}
+    wanted = [feature.name for feature in spec.features if not feature.may_miss]
+    return {"type": "object", "required": wanted, "properties": members}
+
+
+def _taken(spec: Spec) -> dict[str, Any]:
+    """What a request to predict may bring, by content type."""
+    if isinstance(spec, RowSpec):
+        one, many, item = "row", "rows", _row_of(spec)
+    else:
+        one, many, item = "image", "images", _BASE64
+    forms = [
+        {"type": "object", "required": [name],
+         "properties": {name: schema, "key": {"type": "string"}}}
+        for name, schema in ((one, item), (many, {"type": "array", "items": item}))
+    ]  # fmt: skip
+    told = {_JSON: {"schema": {"oneOf": forms}}}
+    if isinstance(spec, RowSpec):
+        return told
     form = {"type": "object", "properties": {"file": {"type": "array", "items": _IMAGE}}}
-    one = {"type": "object", "required": ["image"],
-           "properties": {"image": _BASE64, "key": {"type": "string"}}}  # fmt: skip
-    many = {"type": "object", "required": ["images"],
-            "properties": {"images": {"type": "array", "items": _BASE64},
-                           "key": {"type": "string"}}}  # fmt: skip
+    return {
+        "application/octet-stream": {"schema": _IMAGE},
+        "multipart/form-data": {"schema": form},
+        **told,
+    }
+
+
+def _paths(spec: Spec, *, searches: bool) -> dict[str, Any]:
+    either = {"oneOf": [_ref("Prediction"), _ref("Predictions")]}
     key = {"name": "X-Everloop-Key", "in": "header", "schema": {"type": "string"},
            "description": "what a canary's share is drawn by: a user, a camera"}  # fmt: skip
     request_id = {"name": "X-Request-Id", "in": "header", "schema": {"type": "string"}}
-    taken = {
-        "application/octet-stream": {"schema": _IMAGE},
-        "multipart/form-data": {"schema": form},
-        _JSON: {"schema": {"oneOf": [one, many]}},
-    }
     predict = {
-        "summary": "Answer one image, or several",
+        "summary": "Answer one sample, or several",
         "parameters": [key, request_id],
-        "requestBody": {"required": True, "content": taken},
+        "requestBody": {"required": True, "content": _taken(spec)},
         "responses": _answers(_content(either), (*_TAKING, 415)),
     }
     told = {"oneOf": [_ref("Feedback"), {"type": "object", "required": ["feedback"], "properties":
@@ -212,6 +245,7 @@ def _paths() -> dict[str, Any]:
     ready = _get("Whether a champion is loaded", _content(flag), (503,))
     return {
         "/v1/predict": {"post": predict},
+        **({"/v1/search": {"post": predict}} if searches else {}),
         "/v1/feedback": {"post": feedback},
         "/v1/status": _get("What is loaded, applied and captured", _content(_ref("Status"))),
         "/v1/flush": {"post": {"summary": "Seal what was captured so far",
@@ -254,21 +288,27 @@ def _v2_paths() -> dict[str, Any]:
     return paths
 
 
-@cache
-def document() -> bytes:
-    """The document as JSON."""
+def document(bundle: Bundle | None) -> bytes:
+    """The document as JSON, for the champion; as for one class of an image while there is none."""
+    if bundle is None:
+        return _document(ImageSpec(1, 1, 3), ClassProbabilities(()))
+    return _document(bundle.manifest.spec, bundle.answers)
+
+
+def _document(spec: Spec, kind: AnswerKind) -> bytes:
+    schemas = {"Prediction": _prediction(kind.schema()), **_SCHEMAS}
     return msgspec.json.encode(
         {
             "openapi": "3.1.0",
             "info": {
                 "title": "Everloop prediction service",
                 "version": "1",
-                "description": "Images in, answers out, each captured.",
+                "description": "Samples in, answers out, each captured.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
-            "paths": _paths(),
+            "paths": _paths(spec, searches=kind.name == Hits.name),
             "components": {
-                "schemas": _SCHEMAS,
+                "schemas": schemas,
                 "securitySchemes": {
                     "bearer": {"type": "http", "scheme": "bearer"},
                     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},

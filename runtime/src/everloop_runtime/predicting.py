@@ -1,11 +1,11 @@
-"""The way of one image: seats, pixels, model, capture, answer."""
+"""The way of one sample: seats, what the model sees of it, model, capture, answer."""
 
 import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,11 +13,13 @@ from everloop_runtime.capture import AnswerBatch
 from everloop_runtime.errors import EverloopError, Refused
 from everloop_runtime.fleet import Fleet, Seat
 from everloop_runtime.ids import BundleId, PredictionId
-from everloop_runtime.images import ImageLimits, NotAnImage, is_light, plain_jpeg, to_array
+from everloop_runtime.images import ImageLimits, ImageSpec, NotAnImage, is_light, plain_jpeg
 from everloop_runtime.metrics import Figures
 from everloop_runtime.mirror import Mirror
 from everloop_runtime.outbox import Outbox
 from everloop_runtime.problems import Problem, unavailable
+from everloop_runtime.rows import NotARow
+from everloop_runtime.samples import to_input
 from everloop_runtime.segments import Row
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ _NO_NUMBER = "the model gave an answer that is not a number"
 
 
 class Ask:
-    """One image on its way to an answer."""
+    """One sample on its way to an answer."""
 
     __slots__ = (
         "at",
@@ -44,11 +46,11 @@ class Ask:
         "done",
         "failures",
         "key",
-        "pixels",
         "prediction",
         "problem",
         "row",
         "seats",
+        "taken",
         "timer",
         "told",
     )
@@ -63,13 +65,14 @@ class Ask:
         self.seats: Sequence[Seat] = ()
         self.at = 0
         """The seat whose turn it is."""
-        self.pixels: NDArray[np.uint8] | None = None
+        self.taken: NDArray[Any] | None = None
+        """What the model sees of it, `[*spec.shape]`."""
         self.failures: list[tuple[Seat, str]] = []
         self.timer: asyncio.TimerHandle | None = None
         self.told = b""
         """The answer as JSON, once there is one."""
         self.row: NDArray[np.float32] | None = None
-        """The probabilities of the answer, `[K]`."""
+        """The numbers of the answer, `[*shape]`."""
         self.problem: Problem | None = None
         """Why there is no answer."""
 
@@ -111,19 +114,19 @@ class Predictor:
     def predict(
         self, data: bytes, key: str | None, done: Done, *, champion_only: bool = False
     ) -> Ask:
-        """Have an image file answered; `done` is called with the ask, now or later."""
+        """Have a sample's bytes answered; `done` is called with the ask, now or later."""
         ask = Ask(data, key, self.new_id(), done)
         self._open[ask] = None
         if not self._seated(ask, champion_only=champion_only):
             return ask
         began = time.perf_counter()
         spec = ask.seats[0].batcher.spec
-        if spec.height * spec.width <= _LIGHT_PIXELS:
+        if isinstance(spec, ImageSpec) and spec.height * spec.width <= _LIGHT_PIXELS:
             pixels = plain_jpeg(data, spec, self._limits)
             if pixels is not None:
                 self._decoded(ask, pixels, time.perf_counter() - began)
                 return ask
-        if not is_light(data):
+        if isinstance(spec, ImageSpec) and not is_light(data):
             self._loop.run_in_executor(self._pool, self._pixels, ask).add_done_callback(
                 lambda found: self._decoded(ask, *found.result())
             )
@@ -144,7 +147,7 @@ class Predictor:
         ask = Ask(data, key, self.new_id(), done)
         self._open[ask] = None
         if self._seated(ask, champion_only=champion_only):
-            ask.pixels = pixels
+            ask.taken = pixels
             self._submit(ask)
         return ask
 
@@ -177,35 +180,40 @@ class Predictor:
         """Images on their way."""
         return len(self._open)
 
-    def _pixels(self, ask: Ask) -> "tuple[NDArray[np.uint8] | Problem, float]":
+    def _pixels(self, ask: Ask) -> "tuple[NDArray[Any] | Problem, float]":
         # The champion's input is what all seats take: a canary is learnt for the same task.
         spec = ask.seats[0].batcher.spec
         began = time.perf_counter()
         try:
-            pixels = to_array(ask.data, spec, self._limits)
+            pixels = to_input(ask.data, spec, self._limits)
         except NotAnImage as error:
             remedy = "send a PNG, JPEG, WebP, BMP, GIF or TIFF picture"
             return Problem(415, str(error), remedy), 0.0
+        except NotARow as error:
+            return Problem(415, str(error), 'send JSON such as {"row": {"column": 1.5}}'), 0.0
         except Refused as error:
-            return Problem(422, str(error), "send a whole picture within the limits"), 0.0
+            remedy = "send a whole picture within the limits"
+            if not isinstance(spec, ImageSpec):
+                remedy = "GET /openapi.json tells the columns"
+            return Problem(422, str(error), remedy), 0.0
         return pixels, time.perf_counter() - began
 
-    def _decoded(self, ask: Ask, pixels: "NDArray[np.uint8] | Problem", seconds: float) -> None:
+    def _decoded(self, ask: Ask, pixels: "NDArray[Any] | Problem", seconds: float) -> None:
         if ask.problem is not None:
             return
         if isinstance(pixels, Problem):
             self._end(ask, pixels)
             return
         self._figures.observe("everloop_decode_seconds", (), (seconds,))
-        ask.pixels = pixels
+        ask.taken = pixels
         self._submit(ask)
 
     def _submit(self, ask: Ask) -> None:
         seat = ask.seat
-        assert ask.pixels is not None  # noqa: S101 - decoded before it is submitted
+        assert ask.taken is not None  # noqa: S101 - decoded before it is submitted
         if seat.deadline is not None:
             ask.timer = self._loop.call_later(seat.deadline, self._overdue, ask, ask.at)
-        seat.batcher.submit(ask.pixels, (ask, ask.at), self)
+        seat.batcher.submit(ask.taken, (ask, ask.at), self)
 
     def _overdue(self, ask: Ask, at: int) -> None:
         if ask.at == at and not ask.told:
@@ -220,7 +228,8 @@ class Predictor:
         short = asks[0][0].seats[asks[0][1]].bundle[:12]
         self._figures.observe("everloop_model_seconds", (short,), (seconds,))
         self._figures.observe("everloop_batch_images", (short,), (len(asks),))
-        fine: list[bool] = np.asarray(np.isfinite(outputs.probabilities).all(axis=1)).tolist()
+        flat = outputs.values.reshape(len(asks), -1)
+        fine: list[bool] = np.asarray(np.isfinite(flat).all(axis=1)).tolist()
         current = [ask.at == at and not ask.told for ask, at in asks]
         if not all(fine) or not all(current):
             for (ask, _), is_fine, is_current in zip(asks, fine, current, strict=True):
@@ -242,22 +251,20 @@ class Predictor:
         bundle = asks[0].seat.bundle
         texts = self._texts_of(asks[0].seat)
         now, clock = time.time(), time.perf_counter()
-        best = outputs.probabilities.argmax(axis=1).tolist()
-        numbers = outputs.probabilities.tolist()
+        told = asks[0].seat.batcher.model.bundle.answers.tell(outputs.values)
         rows, images, kept, latencies = [], [], [], []
-        for at, (ask, winner, row) in enumerate(zip(asks, best, numbers, strict=True)):
+        for at, (ask, (label, confidence, body)) in enumerate(zip(asks, told, strict=True)):
             seat = ask.seat
             if ask.timer is not None:
                 ask.timer.cancel()
-            ask.told = texts.answer(ask.prediction, winner, row, seat)
-            ask.row = outputs.probabilities[at]
+            ask.told = texts.answer(ask.prediction, body, seat)
+            ask.row = outputs.values[at]
             latency = clock - ask.began
             latencies.append(latency)
             if self._outbox.wants(int(ask.prediction[:8], 16)):
-                label = texts.classes[winner]
                 rows.append(
                     Row(ask.prediction, None, seat.role, ask.key, now, latency * 1000,
-                        None, label, row[winner])
+                        None, label, confidence)
                 )  # fmt: skip
                 images.append(ask.data)
                 kept.append(at)
@@ -267,7 +274,8 @@ class Predictor:
         if not rows:
             self._send(asks)
             return
-        batch = AnswerBatch(bundle, rows, images, outputs.probabilities, outputs.embeddings)
+        flat = outputs.values.reshape(len(rows), -1)
+        batch = AnswerBatch(bundle, rows, images, flat, outputs.embeddings)
         self._outbox.put(batch, lambda: self._send(asks))
 
     def _count(self, asks: list[Ask], latencies: list[float]) -> None:
@@ -318,7 +326,7 @@ class Predictor:
         if shadow is not None:
             busy = ask.seat.batcher.waiting > 0
             copy = Ask(ask.data, ask.key, ask.prediction, ask.done)
-            copy.pixels, copy.seats = ask.pixels, (shadow,)
+            copy.taken, copy.seats = ask.taken, (shadow,)
             self.mirror.offer(copy, busy=busy)
 
     async def _show(self, copy: Ask) -> None:
@@ -348,22 +356,14 @@ class _Texts:
     """The parts of a bundle's answers that are always the same."""
 
     def __init__(self, seat: Seat) -> None:
-        self.classes = seat.batcher.model.bundle.manifest.classes
-        self._labels = [_encode(name) for name in self.classes]
         self._bundle = _encode(seat.bundle)
 
-    def answer(self, prediction: str, best: int, row: list[float], seat: Seat) -> bytes:
-        """The answer as JSON."""
-        probabilities = _encode(dict(zip(self.classes, row, strict=True)))
+    def answer(self, prediction: str, body: bytes, seat: Seat) -> bytes:
+        """The answer as JSON; `body`: what its kind says."""
         variant = b"" if seat.variant is None else b',"variant":' + _encode(seat.variant)
-        return (
-            b'{"prediction_id":"%b","label":%b,"confidence":%b,"probabilities":%b,'
-            b'"bundle":%b,"role":"%b"%b}'
-        ) % (
+        return b'{"prediction_id":"%b",%b,"bundle":%b,"role":"%b"%b}' % (
             prediction.encode(),
-            self._labels[best],
-            _encode(row[best]),
-            probabilities,
+            body,
             self._bundle,
             seat.role.encode(),
             variant,

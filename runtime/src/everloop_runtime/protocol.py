@@ -79,11 +79,10 @@ class Protocol:
 
     def _of_model(self, request: Request, address: Address) -> "Awaitable[None] | None":
         seat = self._champion(address)
-        manifest = seat.batcher.model.bundle.manifest
         if address.action == "ready":
             request.answer(200, b"")
         elif address.action == "":
-            told = v2.model_metadata(address.model, seat.bundle, manifest.classes)
+            told = v2.model_metadata(address.model, seat.batcher.model.bundle)
             request.answer(200, msgspec.json.encode(told))
         else:
             return self._infer(request, address, seat)
@@ -103,7 +102,7 @@ class Protocol:
         return seats[0]
 
     async def _infer(self, request: Request, address: Address, seat: Seat) -> None:
-        infer = v2.read_infer(request, seat.batcher.spec, self._max_bytes)
+        infer = v2.read_infer(request, seat.batcher.model.bundle, self._max_bytes)
         if problem := self._room.enter(request.client):
             raise problem
         try:

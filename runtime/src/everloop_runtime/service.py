@@ -1,4 +1,4 @@
-"""The prediction service: images in over HTTP, answers out, each captured."""
+"""The prediction service: samples in over HTTP, answers out, each captured."""
 
 import asyncio
 import contextlib
@@ -29,6 +29,7 @@ from everloop_runtime.tracing import Tracer
 _LOOK_EVERY = 0.1
 _TELL_EVERY = 0.25
 _SMALL_BODY = 1_000_000
+_ASKING = frozenset({"/v1/predict", "/v1/search"})
 _OPEN_TO_ALL = frozenset({"/livez", "/readyz", "/startupz", "/v2/health/live", "/v2/health/ready"})
 _FLUSH_SECONDS = 5.0
 
@@ -73,6 +74,7 @@ class Service:
         )
         self._routes: dict[str, dict[str, Handler]] = {
             "/v1/predict": {"POST": self._asking.predict},
+            "/v1/search": {"POST": self._asking.search},
             "/v1/feedback": {"POST": self._take_feedback},
             "/v1/status": {"GET": self._tell_status},
             "/v1/flush": {"POST": self._flush},
@@ -137,8 +139,8 @@ class Service:
             return 0
         if head.path.startswith("/v2"):
             return self.settings.max_body
-        if head.path == "/v1/predict":
-            one = head.route == self._asking.predict_one
+        if head.path in _ASKING:
+            one = head.route in (self._asking.predict_one, self._asking.search_one)
             return self.settings.limits.max_bytes if one else self.settings.max_body
         return _SMALL_BODY
 
@@ -163,8 +165,9 @@ class Service:
         methods = self._routes.get(head.path)
         if methods is None:
             return self._answer_v2
-        if head.path == "/v1/predict" and inputs.is_one(head):
-            return self._asking.predict_one
+        if head.path in _ASKING and inputs.is_one(head):
+            asking = self._asking
+            return asking.search_one if head.path == "/v1/search" else asking.predict_one
         return methods.get(head.method) or methods["GET"]
 
     def _answer_v2(self, request: Request) -> "Awaitable[None] | None":
@@ -212,7 +215,7 @@ class Service:
         self.log.refused(head, problem)
         return problem
 
-    # The handlers that are not for images.
+    # The handlers that are not for samples.
 
     def _take_feedback(self, request: Request) -> None:
         self._asking.take_feedback(request.client if self._keys is not None else "", request)
@@ -249,7 +252,9 @@ class Service:
         request.answer(200, whole.figures.text(), content_type=text)
 
     def _openapi(self, request: Request) -> None:
-        request.answer(200, openapi.document())
+        seats = self.fleet.seats("")
+        bundle = seats[0].batcher.model.bundle if seats else None
+        request.answer(200, openapi.document(bundle))
 
     def _tell_status(self, request: Request) -> None:
         request.answer(200, msgspec.json.encode(self._status.told(self.instance)))

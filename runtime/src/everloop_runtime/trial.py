@@ -20,12 +20,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from everloop_runtime.answers.declared import answer_kind
 from everloop_runtime.errors import Refused, Unavailable
 from everloop_runtime.files import write_atomic
 from everloop_runtime.golden import golden_names, golden_outputs
 from everloop_runtime.ids import canonical_json, digest_json
 from everloop_runtime.images import ImageLimits, ImageSpec
 from everloop_runtime.model import Graph, replay_golden
+from everloop_runtime.rows import Feature, RowSpec
+from everloop_runtime.samples import Spec, input_name
 
 if TYPE_CHECKING:
     from everloop_runtime.bundle import Bundle
@@ -85,8 +88,9 @@ def _question(bundle: "Bundle", limits: TrialLimits, images: ImageLimits) -> dic
     return {
         "path": str(bundle.path),
         "files": sorted(manifest.files),
-        "spec": [manifest.input.height, manifest.input.width, manifest.input.channels],
-        "classes": len(manifest.classes),
+        "spec": asdict(manifest.spec),
+        "classes": manifest.classes,
+        "answer": manifest.answer,
         "tolerance": manifest.tolerance,
         "memory": limits.memory + 8 * manifest.files["model.onnx"].bytes,
         "seconds": limits.seconds,
@@ -181,13 +185,22 @@ def _limit(memory: int, seconds: float) -> None:
 
 
 def _try(question: dict[str, Any]) -> None:
-    folder, spec = Path(question["path"]), ImageSpec(*question["spec"])
-    graph = Graph((folder / "model.onnx").read_bytes(), seconds=question["seconds"])
-    graph.check_shapes(spec, question["classes"])
+    folder, spec = Path(question["path"]), _spec(question["spec"])
+    # Which samples a search names is not looked at here: the numbers are.
+    kind = answer_kind(question["answer"], question["classes"])
+    onnx = (folder / "model.onnx").read_bytes()
+    graph = Graph(onnx, seconds=question["seconds"], taken=input_name(spec), output=kind.output)
+    graph.check_shapes(spec, kind)
     inputs = [(folder / name).read_bytes() for name in golden_names(question["files"])]
-    expected = golden_outputs((folder / "golden" / "outputs.npz").read_bytes())
+    expected = golden_outputs((folder / "golden" / "outputs.npz").read_bytes(), kind.output)
     images = ImageLimits(*question["images"])
-    replay_golden(graph, inputs, expected, spec, question["tolerance"], images)
+    replay_golden(graph, inputs, expected, spec, kind, question["tolerance"], images)
+
+
+def _spec(told: dict[str, Any]) -> Spec:
+    if "features" not in told:
+        return ImageSpec(**told)
+    return RowSpec(tuple(Feature(**feature) for feature in told["features"]))
 
 
 if __name__ == "__main__":

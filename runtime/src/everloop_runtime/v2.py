@@ -1,8 +1,9 @@
 """The Open Inference Protocol, version 2, over HTTP: tensors in JSON or binary.
 
 https://github.com/kserve/open-inference-protocol, with the binary tensor data extension and the
-classification extension. A request brings either `image`, BYTES `[N]`, image files (base64 in
-JSON), or `pixels`, UINT8 `[N, H, W, C]`, already of the model's size.
+classification extension. A request brings `image`, BYTES `[N]`, image files (base64 in JSON), or
+`pixels`, UINT8 `[N, H, W, C]`, already of the model's size; to a model of rows `row`, BYTES `[N]`,
+each a JSON object as text.
 """
 
 import binascii
@@ -14,10 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
+from everloop_runtime.answers.kind import AnswerKind
+from everloop_runtime.answers.multi_label import MultiLabel
+from everloop_runtime.bundle import Bundle
 from everloop_runtime.head import Request
 from everloop_runtime.images import ImageSpec
 from everloop_runtime.inputs import MOST_IMAGES, decoded
 from everloop_runtime.problems import Problem
+from everloop_runtime.samples import Spec, input_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
 
 EXTENSIONS = ("binary_tensor_data", "classification")
 HEADER_LENGTH = b"inference-header-content-length"
-_OUTPUTS = ("probabilities", "label", "prediction_id")
+_PREDICTION = "prediction_id"
 _SEE = "GET /v2/models/NAME tells the tensors"
 _BYTES_HEAD = struct.Struct("<I")
 
@@ -71,53 +77,55 @@ class Infer:
     pixels: "NDArray[np.uint8] | None"
 
 
-def model_metadata(name: str, version: str, classes: Sequence[str]) -> dict[str, Any]:
+def model_metadata(name: str, bundle: Bundle) -> dict[str, Any]:
     """What a client is told of the model."""
+    outputs = [
+        {"name": tensor.name, "datatype": tensor.datatype, "shape": [-1, *tensor.shape]}
+        for tensor in bundle.answers.tensors()
+    ]
+    taken = input_name(bundle.manifest.spec)
     return {
         "name": name,
-        "versions": [version],
+        "versions": [bundle.id],
         "platform": "onnx_everloop",
-        "inputs": [{"name": "image", "datatype": "BYTES", "shape": [-1]}],
-        "outputs": [
-            {"name": "probabilities", "datatype": "FP32", "shape": [-1, len(classes)]},
-            {"name": "label", "datatype": "BYTES", "shape": [-1]},
-            {"name": "prediction_id", "datatype": "BYTES", "shape": [-1]},
-        ],
+        "inputs": [{"name": taken, "datatype": "BYTES", "shape": [-1]}],
+        "outputs": [*outputs, {"name": _PREDICTION, "datatype": "BYTES", "shape": [-1]}],
     }
 
 
-def read_infer(request: Request, spec: ImageSpec, most_bytes: int) -> Infer:
+def read_infer(request: Request, bundle: Bundle, most_bytes: int) -> Infer:
     """What a request asks. Raises `Problem` with what is wrong."""
+    spec = bundle.manifest.spec
+    given = [*(tensor.name for tensor in bundle.answers.tensors()), _PREDICTION]
     head, raw = _parts(request)
     told = decoded(_decoder, head)
     if len(told.inputs) != 1:
         raise Problem(422, f"{len(told.inputs)} input tensors; one is taken", _SEE)
     tensor = told.inputs[0]
-    strange = [wanted.name for wanted in told.outputs if wanted.name not in _OUTPUTS]
+    strange = [wanted.name for wanted in told.outputs if wanted.name not in given]
     if strange:
         raise Problem(422, f"no output is called {strange[0][:50]!r}", _SEE)
     binary = bool(told.parameters.get("binary_data_output"))
-    outputs = told.outputs or [Wanted(name, {"binary_data": binary}) for name in _OUTPUTS]
+    outputs = told.outputs or [Wanted(name, {"binary_data": binary}) for name in given]
     return _read_tensor(tensor, raw, spec, most_bytes, Infer(told.id, outputs, [], None))
 
 
-def _read_tensor(
-    tensor: Tensor, raw: bytes, spec: ImageSpec, most_bytes: int, infer: Infer
-) -> Infer:
+def _read_tensor(tensor: Tensor, raw: bytes, spec: Spec, most_bytes: int, infer: Infer) -> Infer:
     size = tensor.parameters.get("binary_data_size")
     if size is not None and size != len(raw):
         raise Problem(422, f"{len(raw)} bytes of tensor follow; {size!r:.20} are announced", _SEE)
     count = tensor.shape[0] if tensor.shape else 0
     if not 0 < count <= MOST_IMAGES:
-        told = f"the batch has {count:.3g} images; 1 to {MOST_IMAGES} are taken"
+        told = f"the batch has {count:.3g} samples; 1 to {MOST_IMAGES} are taken"
         raise Problem(422, told, "send several requests")
     kind = (tensor.name, tensor.datatype)
-    if kind == ("image", "BYTES") and tensor.shape in ([count], [count, 1]):
-        infer.files = _files(raw) if size is not None else _from_base64(tensor.data)
+    if kind == (input_name(spec), "BYTES") and tensor.shape in ([count], [count, 1]):
+        unpacked = _from_base64 if isinstance(spec, ImageSpec) else _from_texts
+        infer.files = _files(raw) if size is not None else unpacked(tensor.data)
         if len(infer.files) != count or max(map(len, infer.files)) > most_bytes:
-            told = f"{len(infer.files)} images for a shape of {count}, or one is too large"
+            told = f"{len(infer.files)} samples for a shape of {count}, or one is too large"
             raise Problem(422, told, _SEE)
-    elif kind == ("pixels", "UINT8"):
+    elif kind == ("pixels", "UINT8") and isinstance(spec, ImageSpec):
         wanted = [count, spec.height, spec.width, spec.channels]
         if tensor.shape != wanted:
             raise Problem(422, f"pixels of shape {tensor.shape[:8]}; {wanted} is wanted", _SEE)
@@ -152,10 +160,20 @@ def _files(raw: bytes) -> list[bytes]:
     return found
 
 
+def _from_texts(data: list[Any] | None) -> list[bytes]:
+    texts = _flat(data)
+    if not all(isinstance(text, str) for text in texts):
+        raise Problem(422, "an element is no text", "send each row as a JSON object's text")
+    return [text.encode() for text in texts]
+
+
+def _flat(data: list[Any] | None) -> list[Any]:
+    return [one for item in data or [] for one in (item if isinstance(item, list) else [item])]
+
+
 def _from_base64(data: list[Any] | None) -> list[bytes]:
-    flat = [one for item in data or [] for one in (item if isinstance(item, list) else [item])]
     try:
-        return [b64decode(text, validate=True) for text in flat]
+        return [b64decode(text, validate=True) for text in _flat(data)]
     except (binascii.Error, ValueError, TypeError) as error:
         remedy = "send image files as base64, or with the binary tensor data extension"
         raise Problem(422, f"an element is not base64: {error}", remedy) from None
@@ -187,11 +205,11 @@ def answer(infer: Infer, name: str, asks: "Sequence[Ask]") -> tuple[bytes, bytes
     import numpy as np
 
     seat = asks[0].seat
-    classes = seat.batcher.model.bundle.manifest.classes
+    kind = seat.batcher.model.bundle.answers
     rows = np.stack([ask.row for ask in asks if ask.row is not None])
     told, blobs = [], []
     for wanted in infer.outputs:
-        datatype, shape, values, blob = _output(wanted, rows, classes, asks)
+        datatype, shape, values, blob = _output(wanted, rows, kind, asks)
         one: dict[str, Any] = {"name": wanted.name, "datatype": datatype, "shape": shape}
         if wanted.parameters.get("binary_data"):
             one["parameters"] = {"binary_data_size": len(blob)}
@@ -210,25 +228,39 @@ def answer(infer: Infer, name: str, asks: "Sequence[Ask]") -> tuple[bytes, bytes
 
 
 def _output(
-    wanted: Wanted, rows: "NDArray[np.float32]", classes: Sequence[str], asks: "Sequence[Ask]"
+    wanted: Wanted, rows: "NDArray[np.float32]", kind: AnswerKind, asks: "Sequence[Ask]"
 ) -> tuple[str, list[int], list[Any], bytes]:
+    if wanted.name == _PREDICTION:
+        ids = [ask.prediction for ask in asks]
+        return "BYTES", [len(rows)], ids, _packed(ids)
     most = wanted.parameters.get("classification")
-    if wanted.name == "probabilities" and most is None:
-        return "FP32", list(rows.shape), rows.reshape(-1).tolist(), rows.tobytes()
-    if wanted.name == "probabilities":
-        most = max(1, min(int(most), len(classes))) if isinstance(most, int) else 1
-        order = (-rows).argsort(axis=1, kind="stable")[:, :most]
-        texts = [
-            f"{rows[at][index]:f}:{index}:{classes[index]}"
-            for at, best in enumerate(order.tolist())
-            for index in best
-        ]
-        return "BYTES", [len(rows), most], texts, _packed(texts)
-    if wanted.name == "label":
-        texts = [classes[index] for index in rows.argmax(axis=1).tolist()]
-    else:
-        texts = [ask.prediction for ask in asks]
-    return "BYTES", [len(rows)], texts, _packed(texts)
+    if most is not None and wanted.name == "probabilities":
+        assert isinstance(kind, ClassProbabilities | MultiLabel)  # noqa: S101 - only these have it
+        return _best(rows, kind.classes, most)
+    import numpy as np
+
+    tensor = next(tensor for tensor in kind.tensors() if tensor.name == wanted.name)
+    given = kind.tensor(tensor.name, rows)
+    shape = [len(rows), *tensor.shape]
+    if tensor.datatype == "BYTES":
+        texts = [str(text) for text in given]
+        return "BYTES", shape, texts, _packed(texts)
+    numbers = np.asarray(given, "<f4")
+    return "FP32", shape, numbers.reshape(-1).tolist(), numbers.tobytes()
+
+
+def _best(
+    rows: "NDArray[np.float32]", classes: Sequence[str], most: Any
+) -> tuple[str, list[int], list[Any], bytes]:
+    """The classification extension: the `most` likely classes, each as `probability:index:name`."""
+    most = max(1, min(int(most), len(classes))) if isinstance(most, int) else 1
+    order = (-rows).argsort(axis=1, kind="stable")[:, :most]
+    texts = [
+        f"{rows[at][index]:f}:{index}:{classes[index]}"
+        for at, best in enumerate(order.tolist())
+        for index in best
+    ]
+    return "BYTES", [len(rows), most], texts, _packed(texts)
 
 
 def _packed(texts: Sequence[str]) -> bytes:

@@ -1,5 +1,7 @@
 """The rows of a batch's output, and the files they are written to."""
 
+import json
+import math
 import os
 import secrets
 from collections.abc import Iterator, Sequence
@@ -7,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from everloop_runtime.answers.kind import Answer
 from everloop_runtime.files import sync_directory
 from everloop_runtime.ids import SampleId
-from everloop_runtime.model import Answer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is said of one picture."""
+    """What is said of one sample."""
 
     name: str
     sample: SampleId | None
@@ -25,6 +27,8 @@ class Row:
     label: str | None = None
     confidence: float | None = None
     probabilities: tuple[float, ...] | None = None
+    answer: str | None = None
+    """All that the service would say, as JSON."""
     error: str | None = None
     """Why there is no answer."""
 
@@ -33,8 +37,10 @@ class Row:
         return replace(
             self,
             label=answer.label,
-            confidence=answer.confidence,
-            probabilities=answer.probabilities,
+            # NaN where the kind of answer has none.
+            confidence=None if math.isnan(answer.confidence) else answer.confidence,
+            probabilities=answer.probabilities or None,
+            answer=json.dumps(answer.told),
         )
 
     def failed(self, reason: str) -> "Row":
@@ -43,7 +49,7 @@ class Row:
 
 
 def schema() -> "pa.Schema":
-    """The columns of the output; probabilities in the order of the bundle's classes."""
+    """The columns of the output; probabilities in the order of the bundle's classes, if any."""
     import pyarrow as pa
 
     return pa.schema(
@@ -53,6 +59,7 @@ def schema() -> "pa.Schema":
             pa.field("label", pa.string()),
             pa.field("confidence", pa.float32()),
             pa.field("probabilities", pa.list_(pa.float32())),
+            pa.field("answer", pa.string()),
             pa.field("error", pa.string()),
         ]
     )
@@ -69,6 +76,7 @@ def write_part(place: Path, rows: Sequence[Row]) -> None:
         "label": [row.label for row in rows],
         "confidence": [row.confidence for row in rows],
         "probabilities": [row.probabilities for row in rows],
+        "answer": [row.answer for row in rows],
         "error": [row.error for row in rows],
     }
     draft = place.with_name(f".{place.name}.{secrets.token_hex(6)}.tmp")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everloop.batch.rows import Row, write_part
 from everloop_runtime.admission import Admission
@@ -13,7 +13,6 @@ from everloop_runtime.images import ImageLimits
 from everloop_runtime.library import Predictor, read_picture
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 _AT_ONCE = 32
@@ -65,7 +64,7 @@ def _answer(predictor: Predictor, pictures: Sequence[Picture]) -> list[Row]:
     import numpy as np
 
     rows: list[Row | None] = []
-    pixels: list[NDArray[np.uint8]] = []
+    pixels: list[NDArray[Any]] = []
     begun: list[Row] = []
     for picture in pictures:
         row, seen = _seen(predictor, picture)
@@ -77,7 +76,7 @@ def _answer(predictor: Predictor, pictures: Sequence[Picture]) -> list[Row]:
     return [row if row is not None else next(given) for row in rows]
 
 
-def _seen(predictor: Predictor, picture: Picture) -> "tuple[Row, NDArray[np.uint8] | None]":
+def _seen(predictor: Predictor, picture: Picture) -> "tuple[Row, NDArray[Any] | None]":
     data: bytes | None = None
     try:
         data = (
@@ -85,12 +84,12 @@ def _seen(predictor: Predictor, picture: Picture) -> "tuple[Row, NDArray[np.uint
             if isinstance(picture.content, bytes)
             else read_picture(picture.content, predictor.limits)
         )
-        return Row(picture.name, sample_id(data)), predictor.pixels(data)
+        return Row(picture.name, sample_id(data)), predictor.seen(data)
     except Refused as error:
         return Row(picture.name, None if data is None else sample_id(data), error=str(error)), None
 
 
-def _answered(predictor: Predictor, rows: Sequence[Row], pixels: "NDArray[np.uint8]") -> list[Row]:
+def _answered(predictor: Predictor, rows: Sequence[Row], pixels: "NDArray[Any]") -> list[Row]:
     try:
         answers = predictor.answers(pixels)
     except Refused as error:

@@ -44,6 +44,7 @@ def take(program: Program, image: Path | None, path: Path, by: str, *, as_json: 
         "suggestion": task.suggestion,
         "confidence": task.suggestion_confidence,
         "classes": list(project.declaration.task.classes),
+        "widget": getattr(project.declaration.task, "widget", None),
     }
     emit(told) if as_json else show(told)
 
@@ -55,11 +56,18 @@ def take(program: Program, image: Path | None, path: Path, by: str, *, as_json: 
 @by_option
 @click.pass_obj
 def answer(program: Program, task: str, label: str, path: Path, by: str, *, as_json: bool) -> None:
-    """Answer TASK with LABEL; it is saved when this returns."""
+    """Answer TASK with LABEL; it is saved when this returns.
+
+    LABEL is a class, or the JSON of what else is learnt: '{"classes": ["cat", "dog"]}',
+    '{"value": 12.5}', '{"boxes": [["cell", 10, 20, 60, 80]]}' in pixels.
+    """
+    from everloop.labels import decode, encode
+
     project = program.open_project(path)
-    classes = project.declaration.task.classes
-    if label not in classes:
-        raise Refused(f"{label!r} is not a class; the classes are: {', '.join(classes)}")
+    given = decode(label)
+    if why := project.declaration.task.accepts(given):
+        raise Refused(why)
+    label = encode(given)
     project.queue.answer(LabelTaskId(task), label, by, program.clock())
     emit({"task": task, "label": label}) if as_json else click.echo("Saved.")
 

@@ -28,12 +28,12 @@ def list_models(program: Program, path: Path, *, as_json: bool) -> None:
         click.echo("No model yet; everloop train learns one.")
         return
     table(
-        ("bundle", "version", "accuracy", "gates", "approved", "traffic"),
+        ("bundle", "version", "quality", "gates", "approved", "traffic"),
         [
             (
                 model.bundle[:8],
                 model.version or "-",
-                f"{model.metrics.get('accuracy', float('nan')):.4f}",
+                f"{model.quality} {model.metrics.get(model.quality, float('nan')):.4f}",
                 "passed" if model.passed else "stopped",
                 model.approved_by or "-",
                 model.traffic,

@@ -19,8 +19,8 @@ class Pool:
 
     samples: tuple[SampleId, ...]
     sides: tuple[Side, ...]
-    probabilities: "NDArray[np.float32]"
-    """`[n, K]`"""
+    values: "NDArray[np.float32]"
+    """The numbers of each answer in one row, `[n, ...]`."""
     embeddings: "NDArray[np.float32]"
     """`[n, D]`"""
 
@@ -49,6 +49,6 @@ def unlabelled(
     return Pool(
         tuple(first),
         tuple(places[sample].side for sample in first),
-        window.probabilities[rows],
+        window.values[rows],
         window.embeddings[rows],
     )

@@ -30,8 +30,8 @@ class Window:
 
     ids: tuple[PredictionId, ...]
     samples: tuple[SampleId, ...]
-    probabilities: "NDArray[np.float32]"
-    """`[n, K]`"""
+    values: "NDArray[np.float32]"
+    """The numbers of each answer in one row, `[n, ...]`: its probabilities, say."""
     embeddings: "NDArray[np.float32]"
     """`[n, D]`"""
     at: tuple[datetime, ...]

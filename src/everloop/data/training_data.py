@@ -1,16 +1,18 @@
-"""A snapshot's two sides, decoded by the same code that will serve."""
+"""A snapshot's two sides, read by the same code that will serve."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
-from everloop_runtime.images import ImageSpec, to_array
+from everloop.tasks.task import Learnable, Targets
+from everloop_runtime.images import ImageSpec
+from everloop_runtime.samples import Spec, input_type, to_input
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,37 +28,62 @@ class SnapshotSide:
     classes: tuple[str, ...]
     samples: tuple[SampleId, ...]
     origins: tuple[str, ...]
-    pixels: "NDArray[np.uint8]"
-    """`[N, height, width, channels]`"""
-    indices: "NDArray[np.int64]"
-    """Class indices, `[N]`"""
+    spec: Spec
+    inputs: "NDArray[Any]"
+    """`[N, *spec.shape]`, as the bundle's graph takes them."""
+    texts: tuple[str, ...]
+    """The labels, as the stores have them."""
+    targets: Targets
+    """The labels as the task has them: class indices `[N]`, ..."""
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def images(self) -> "NDArray[np.float32]":
-        """`[N, channels, height, width]`, from 0 to 1."""
+        """`[N, channels, height, width]`, from 0 to 1. `Refused` where samples are rows."""
+        if not isinstance(self.spec, ImageSpec):
+            raise Refused("these samples are rows; data.rows() gives them")
         return self._scaled
 
     @cached_property
     def _scaled(self) -> "NDArray[np.float32]":
         import numpy as np
 
-        scaled = np.ascontiguousarray(self.pixels.transpose(0, 3, 1, 2), dtype=np.float32)
+        scaled = np.ascontiguousarray(self.inputs.transpose(0, 3, 1, 2), dtype=np.float32)
         scaled /= 255
         return scaled
 
-    def labels(self) -> "NDArray[np.int64]":
-        """Class indices, `[N]`."""
-        return self.indices
+    def rows(self) -> "NDArray[np.float32]":
+        """`[N, features]`, as the model will take them. `Refused` where samples are images."""
+        if isinstance(self.spec, ImageSpec):
+            raise Refused("these samples are images; data.images() gives them")
+        return self.inputs
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The columns of `rows`; none where samples are images."""
+        if isinstance(self.spec, ImageSpec):
+            return ()
+        return tuple(feature.name for feature in self.spec.features)
+
+    def labels(self) -> Targets:
+        """As the task has them: class indices `[N]`, 0 and 1 `[N, K]`, figures `[N]`, ..."""
+        return self.targets
+
+
+def side_bytes(store: DataStore, snapshot: Snapshot, side: str) -> Iterator[bytes]:
+    """The original bytes of a side's samples, in the order of their ids."""
+    samples = snapshot.side(side).column("sample").to_pylist()
+    for start in range(0, len(samples), _READ):
+        yield from owner_only(store.samples, samples[start : start + _READ])
 
 
 def read_side(
-    store: DataStore, snapshot: Snapshot, side: str, *, classes: Sequence[str], spec: ImageSpec
+    store: DataStore, snapshot: Snapshot, side: str, *, task: Learnable, spec: Spec
 ) -> SnapshotSide:
-    """The samples of `side`, in the order of their ids.
+    """The samples of `side`, in the order of their ids, as a model of `spec` takes them.
 
-    Raises `Refused` when there is none, naming a sample when one cannot be decoded.
+    Raises `Refused` when there is none, naming a sample when one cannot be read.
     """
     import numpy as np
 
@@ -64,20 +91,19 @@ def read_side(
     samples = rows.column("sample").to_pylist()
     if not samples:
         raise Refused(f"snapshot {snapshot.id[:8]} has no {side} sample")
-    pixels = np.empty((len(samples), spec.height, spec.width, spec.channels), np.uint8)
-    for start in range(0, len(samples), _READ):
-        part = samples[start : start + _READ]
-        for offset, data in enumerate(owner_only(store.samples, part)):
-            try:
-                pixels[start + offset] = to_array(data, spec)
-            except Refused as error:
-                raise Refused(f"sample {part[offset][:12]}: {error}") from error
-    index = {name: number for number, name in enumerate(classes)}
-    labels = [index[label] for label in rows.column("label").to_pylist()]
+    inputs = np.empty((len(samples), *spec.shape), input_type(spec))
+    for row, data in enumerate(side_bytes(store, snapshot, side)):
+        try:
+            inputs[row] = to_input(data, spec)
+        except Refused as error:
+            raise Refused(f"sample {samples[row][:12]}: {error}") from error
+    texts = tuple(rows.column("label").to_pylist())
     return SnapshotSide(
-        tuple(classes),
+        task.classes,
         tuple(samples),
         tuple(rows.column("origin").to_pylist()),
-        pixels,
-        np.asarray(labels, dtype=np.int64),
+        spec,
+        inputs,
+        texts,
+        task.targets(texts),
     )

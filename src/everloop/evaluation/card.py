@@ -26,12 +26,12 @@ def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
     low, high = evaluation.interval
     named = ("run", "snapshot", "code", "params", "seed")
     return [
-        f"Answers one of {len(draft.classes)} classes: {', '.join(draft.classes)}.",
+        _answers(draft),
         "",
         f"## On the hold-out ({len(evaluation.samples)} samples it never learnt from)",
         "",
         *(f"- {name}: {value:.4f}" for name, value in evaluation.metrics.items()),
-        f"- 95% interval of the accuracy: {low:.4f} to {high:.4f}",
+        f"- 95% interval of the {evaluation.quality.replace('_', ' ')}: {low:.4f} to {high:.4f}",
         "",
         "## How sure it is",
         "",
@@ -40,7 +40,7 @@ def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
         "## Where it is weakest",
         "",
         *(
-            f"- {result.name}: {result.accuracy:.3f} of {len(result.rows)}"
+            f"- {result.name}: {result.quality:.3f} of {len(result.rows)}"
             for result in evaluation.slices()[:_WEAKEST]
         ),
         "",
@@ -49,6 +49,16 @@ def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
         *(f"- {name}: {draft.lineage[name]}" for name in named if name in draft.lineage),
         "",
     ]
+
+
+def _answers(draft: BundleDraft) -> str:
+    several = f"{len(draft.classes)} classes: {', '.join(draft.classes)}"
+    return {
+        "class-probabilities": f"Answers one of {several}.",
+        "multi-label": f"Answers any number of {several}.",
+        "hits": f"Finds the samples of its index that are most alike, of {several}.",
+        "boxes": f"Answers boxes of {several}.",
+    }.get(str(draft.answer["kind"]), "Answers a figure.")
 
 
 def _calibration(draft: BundleDraft) -> list[str]:

@@ -2,15 +2,19 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import Refused
+from everloop.evaluation.intervals import bootstrap, wilson
+from everloop.evaluation.slices import groups_of
 from everloop.ids import BundleId, Json, SampleId, SnapshotId
+from everloop.labels import ClassLabel, encode
 from everloop.tasks.task import Learnable
+from everloop_runtime.bundle import Manifest
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
 from everloop_runtime.model import Model
@@ -18,8 +22,6 @@ from everloop_runtime.model import Model
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,8 @@ class SliceResult:
     name: str
     """`class=3` or `origin=production`"""
     rows: tuple[int, ...]
-    accuracy: float
+    quality: float
+    """The mean of its answers' qualities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,104 +43,105 @@ class Evaluation:
     snapshot: SnapshotId
     classes: tuple[str, ...]
     samples: tuple[SampleId, ...]
-    labels: "NDArray[np.int64]"
-    """`[N]`"""
+    labels: tuple[str, ...]
+    """Their texts, as the stores have them."""
     origins: tuple[str, ...]
-    probabilities: "NDArray[np.float32]"
-    """`[N, K]`"""
+    values: "NDArray[np.float32]"
+    """The answers, `[N, ...]`, as the bundle's kind of answer has them."""
     metrics: Mapping[str, float]
+    quality: str
+    """What `qualities` are called, such as `accuracy`."""
+    qualities: "NDArray[np.float64]"
+    """How good each answer is, `[N]`; more is better."""
 
     @property
-    def correct(self) -> "NDArray[np.bool_]":
-        """Which answers are right, `[N]`."""
-        right: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.labels
-        return right
+    def right_or_wrong(self) -> bool:
+        """Whether an answer can only be right or wrong."""
+        import numpy as np
+
+        return bool(np.isin(self.qualities, (0.0, 1.0)).all())
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95% interval of the accuracy."""
-        return wilson(int(self.correct.sum()), len(self.samples))
+        """95% interval of the mean quality: Wilson's of a share, otherwise by bootstrap."""
+        if self.right_or_wrong:
+            return wilson(int(self.qualities.sum()), len(self.samples))
+        return bootstrap(self.qualities)
 
     def slices(self) -> tuple[SliceResult, ...]:
-        """By class and by origin, the worst first."""
+        """By class (or size of the figure) and by origin, the worst first."""
         groups: dict[str, list[int]] = {}
-        for row, (label, origin) in enumerate(zip(self.labels, self.origins, strict=True)):
-            groups.setdefault(f"class={self.classes[label]}", []).append(row)
-            groups.setdefault(f"origin={origin}", []).append(row)
-        right = self.correct
+        parts = groups_of(self.labels)
+        for row, (names, origin) in enumerate(zip(parts, self.origins, strict=True)):
+            for name in (*names, f"origin={origin}"):
+                groups.setdefault(name, []).append(row)
         found = [
-            SliceResult(name, tuple(rows), float(right[rows].mean()))
+            SliceResult(name, tuple(rows), float(self.qualities[rows].mean()))
             for name, rows in groups.items()
         ]
-        return tuple(sorted(found, key=lambda result: (result.accuracy, result.name)))
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95% score interval of a proportion (Wilson 1927).
-
-    >>> [round(bound, 3) for bound in wilson(9, 10)]
-    [0.596, 0.982]
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, z2 = successes / trials, _Z95**2
-    middle = share + z2 / (2 * trials)
-    spread = _Z95 * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    return (middle - spread) / (1 + z2 / trials), (middle + spread) / (1 + z2 / trials)
+        return tuple(sorted(found, key=lambda result: (result.quality, result.name)))
 
 
 def evaluate(
     model: Model, snapshot: SnapshotId, holdout: SnapshotSide, task: Learnable
 ) -> Evaluation:
-    """The evaluation of a loaded bundle. Raises `Refused` when it was learnt for other classes."""
-    manifest = model.bundle.manifest
-    if manifest.classes != task.classes or manifest.spec != task.spec():
+    """The evaluation of a loaded bundle on a hold-out that was read as it takes samples."""
+    values = model.predict(holdout.inputs).values
+    return measured(values, snapshot, holdout, task, model.bundle.id)
+
+
+def check_made_for(manifest: Manifest, task: Learnable) -> None:
+    """Raise `Refused` when a bundle was learnt for another task."""
+    stated = task.declaration()
+    made = {name: manifest.task.get(name) for name in stated}
+    if manifest.classes != task.classes or made != stated:
         raise Refused(
-            f"bundle {model.bundle.id[:8]} was made for classes {manifest.classes} at "
-            f"{manifest.spec}; the task has {task.classes} at {task.spec()}"
+            f"the bundle was made for {canonical_json(made).decode()}; the task is "
+            f"{canonical_json(dict(stated)).decode()} now"
         )
-    probabilities = model.predict(holdout.pixels).probabilities
-    return measured(probabilities, snapshot, holdout, task, model.bundle.id)
 
 
 _NOT_NAMED_YET = BundleId("")
 
 
 def measured(
-    probabilities: "NDArray[np.float32]",
+    values: "NDArray[np.float32]",
     snapshot: SnapshotId,
     holdout: SnapshotSide,
     task: Learnable,
     bundle: BundleId = _NOT_NAMED_YET,
 ) -> Evaluation:
-    """The evaluation of answers `[N, K]` to the hold-out, in its order."""
+    """The evaluation of answers `[N, ...]` to the hold-out, in its order."""
     return Evaluation(
         bundle,
         snapshot,
         holdout.classes,
         holdout.samples,
-        holdout.indices,
+        holdout.texts,
         holdout.origins,
-        probabilities,
-        task.score(probabilities, holdout.indices),
+        values,
+        task.score(values, holdout.targets),
+        task.quality,
+        task.qualities(values, holdout.targets),
     )
 
 
 def save(folder: Path, evaluation: Evaluation) -> str:
     """Store an evaluation and return its digest; the same content is stored once."""
+    count = len(evaluation.samples)
     told: dict[str, Json] = {
         "bundle": evaluation.bundle,
         "snapshot": evaluation.snapshot,
         "classes": list(evaluation.classes),
         "samples": list(evaluation.samples),
-        "labels": [int(label) for label in evaluation.labels],
+        "labels": list(evaluation.labels),
         "origins": list(evaluation.origins),
+        "shape": list(evaluation.values.shape[1:]),
         # NaN is not JSON: what is not a number is stored as null.
-        "probabilities": [
-            [float(p) if math.isfinite(p) else None for p in row]
-            for row in evaluation.probabilities
-        ],
+        "values": [_or_null(row) for row in evaluation.values.reshape(count, -1).tolist()],
         "metrics": {n: v if math.isfinite(v) else None for n, v in evaluation.metrics.items()},
+        "quality": evaluation.quality,
+        "qualities": _or_null(evaluation.qualities.tolist()),
     }
     digest = digest_json(told)
     path = folder / f"{digest}.json"
@@ -156,13 +160,40 @@ def load(folder: Path, digest: str) -> Evaluation:
         raise Refused(f"there is no evaluation {digest[:8]}: {error}") from error
     if digest_json(told) != digest:
         raise Refused(f"evaluation {digest[:8]} was changed after it was stored")
+    told = _as_now(told)
+    values = np.asarray(told["values"], dtype=np.float32)
     return Evaluation(
         BundleId(told["bundle"]),
         SnapshotId(told["snapshot"]),
         tuple(told["classes"]),
         tuple(told["samples"]),
-        np.asarray(told["labels"], dtype=np.int64),
+        tuple(told["labels"]),
         tuple(told["origins"]),
-        np.asarray(told["probabilities"], dtype=np.float32),
+        values.reshape(len(values), *told["shape"]),
         {n: float("nan") if v is None else v for n, v in told["metrics"].items()},
+        told["quality"],
+        np.asarray(told["qualities"], dtype=np.float64),
     )
+
+
+def _or_null(numbers: Sequence[float]) -> list[float | None]:
+    return [number if math.isfinite(number) else None for number in numbers]
+
+
+def _as_now(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an earlier version stored, which knew of classes only, as it is stored now."""
+    if "probabilities" not in told:
+        return told
+    rows, classes, numbers = told["probabilities"], told["classes"], told["labels"]
+    right = [
+        float(None not in row and row.index(max(row)) == number)
+        for row, number in zip(rows, numbers, strict=True)
+    ]
+    return {
+        **told,
+        "labels": [encode(ClassLabel(classes[number])) for number in numbers],
+        "shape": [len(classes)],
+        "values": rows,
+        "quality": "accuracy",
+        "qualities": right,
+    }

@@ -51,14 +51,16 @@ class Verdict:
 def judge(candidate: Evaluation, champion: Evaluation | None, gates: Gates) -> Verdict:
     """Hold a candidate's evaluation to the gates; pure.
 
-    Three kinds: a metric's least value; against the champion on the same samples, by McNemar's
-    exact test, one-sided (McNemar 1947): stopped when significantly worse; by slice, the same
-    with Holm's correction over the slices (Holm 1979), and a least accuracy. What is not a
-    number does not pass.
+    Three kinds: a metric's least value; against the champion on the same samples, one-sided, by
+    McNemar's exact test where answers are right or wrong (McNemar 1947) and by Wilcoxon's
+    signed-rank test elsewhere (Wilcoxon 1945): stopped when significantly worse; by slice, the
+    same with Holm's correction over the slices (Holm 1979), and a least share of right answers.
+    What is not a number does not pass.
     """
     checks = [_absolute(candidate, name, limit) for name, limit in gates.absolute.items()]
     slices = [s for s in candidate.slices() if len(s.rows) >= gates.slice_min_samples]
-    checks += [_floor(result, gates.slice_min_accuracy) for result in slices]
+    if candidate.right_or_wrong:
+        checks += [_floor(result, gates.slice_min_accuracy) for result in slices]
     if champion is not None:
         checks += _against(candidate, champion, slices, gates.significance)
     return Verdict(tuple(checks))
@@ -75,8 +77,8 @@ def _absolute(candidate: Evaluation, name: str, limit: float) -> Check:
 
 
 def _floor(result: SliceResult, limit: float) -> Check:
-    passed = result.accuracy >= limit
-    told = f"{result.name} {result.accuracy:.3f} of {len(result.rows)}"
+    passed = result.quality >= limit
+    told = f"{result.name} {result.quality:.3f} of {len(result.rows)}"
     sign = "at least" if passed else "below"
     return Check(f"slice {result.name}", passed, f"{told} is {sign} {limit:g}", of_slice=True)
 
@@ -106,17 +108,22 @@ def _paired(
 ) -> Check:
     p = _p_worse(candidate, champion, rows)
     passed = p >= level
-    new, old = (float(e.correct[list(rows)].mean()) for e in (candidate, champion))
+    new, old = (float(e.qualities[list(rows)].mean()) for e in (candidate, champion))
     sign = "not significantly worse than" if passed else "significantly worse than"
     return Check(name, passed, f"{name}: {new:.3f} is {sign} its {old:.3f} (p = {p:.3g})")
 
 
 def _p_worse(candidate: Evaluation, champion: Evaluation, rows: Sequence[int]) -> float:
-    """P-value of "no worse": under it, the rows on which one alone is right are fair coins."""
-    from scipy.stats import binomtest
+    """P-value of "no worse": under it, the rows on which one alone is right are fair coins, and
+    differences of qualities lie about zero.
+    """
+    from scipy.stats import binomtest, wilcoxon
 
-    new, old = candidate.correct[list(rows)], champion.correct[list(rows)]
-    lost, won = int((old & ~new).sum()), int((new & ~old).sum())
+    apart = candidate.qualities[list(rows)] - champion.qualities[list(rows)]
+    lost, won = int((apart < 0).sum()), int((apart > 0).sum())
     if lost + won == 0:
-        return 1.0
+        # Not a number is no proof of anything, least of all of being no worse.
+        return 1.0 if bool((apart == 0).all()) else 0.0
+    if not (candidate.right_or_wrong and champion.right_or_wrong):
+        return float(wilcoxon(apart, alternative="less").pvalue)
     return float(binomtest(lost, lost + won, 0.5, alternative="greater").pvalue)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from everloop.data.pool import Pool
 from everloop.errors import Refused
 from everloop.ids import SampleId
+from everloop.tasks.task import Uncertainty
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,14 +26,28 @@ class Selection:
     """Drawn uniformly at random, so that what is measured on them is unbiased."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A pool, and how unsure each of its answers is, `[n]`."""
+
+    pool: Pool
+    unsure: "NDArray[np.float64]"
+
+
 Strategy: TypeAlias = (
-    "Callable[[Pool, NDArray[np.intp], int, np.random.Generator], NDArray[np.intp]]"
+    "Callable[[Judged, NDArray[np.intp], int, np.random.Generator], NDArray[np.intp]]"
 )
 """From a pool, the rows allowed and a budget to the rows chosen."""
 
 
 def choose(
-    pool: Pool, *, budget: int, holdout_budget: int, seed: int, strategy: str = "hybrid"
+    pool: Pool,
+    task: Uncertainty,
+    *,
+    budget: int,
+    holdout_budget: int,
+    seed: int,
+    strategy: str = "hybrid",
 ) -> Selection:
     """Choose at most `budget` training and `holdout_budget` hold-out samples.
 
@@ -47,8 +62,9 @@ def choose(
     generator = np.random.default_rng(seed)
     sides = np.array([side == "holdout" for side in pool.sides], dtype=bool)
     held, open_rows = np.flatnonzero(sides), np.flatnonzero(~sides)
-    holdout = _random(pool, held, holdout_budget, generator)
-    train = STRATEGIES[strategy](pool, open_rows, budget, generator)
+    judged = Judged(pool, task.unsureness(pool.values))
+    holdout = _random(judged, held, holdout_budget, generator)
+    train = STRATEGIES[strategy](judged, open_rows, budget, generator)
     return Selection(
         tuple(pool.samples[row] for row in train), tuple(pool.samples[row] for row in holdout)
     )
@@ -62,52 +78,38 @@ def draw(pool: Pool, budget: int, seed: int) -> tuple[SampleId, ...]:
     return tuple(pool.samples[row] for row in rows)
 
 
-def margins(probabilities: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """How far the best class is ahead of the second, `[n]`; small means unsure.
-
-    >>> import numpy as np
-    >>> margins(np.array([[0.5, 0.25, 0.25], [0.75, 0.25, 0.0]])).tolist()
-    [0.25, 0.5]
-    """
-    import numpy as np
-
-    ordered = np.sort(probabilities, axis=1)
-    ahead: NDArray[np.float32] = ordered[:, -1] - ordered[:, -2]
-    return ahead
-
-
 def _random(
-    _pool: Pool, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
+    _judged: Judged, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
 ) -> "NDArray[np.intp]":
     return generator.permutation(rows)[:budget]
 
 
 def _margin(
-    pool: Pool, rows: "NDArray[np.intp]", budget: int, _generator: "np.random.Generator"
+    judged: Judged, rows: "NDArray[np.intp]", budget: int, _generator: "np.random.Generator"
 ) -> "NDArray[np.intp]":
     import numpy as np
 
-    order = np.argsort(margins(pool.probabilities[rows]), kind="stable")
+    order = np.argsort(-judged.unsure[rows], kind="stable")
     return rows[order[:budget]]
 
 
 def _hybrid(
-    pool: Pool, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
+    judged: Judged, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
 ) -> "NDArray[np.intp]":
     """Uncertain and unlike each other.
 
-    Among the `_SHORTLIST` times `budget` samples of the smallest margin, greedily the one whose
+    Among the `_SHORTLIST` times `budget` least sure samples, greedily the one whose
     distance to the nearest chosen one, times its uncertainty, is largest (the farthest-first
     traversal of Gonzalez 1985, weighted).
     """
     import numpy as np
 
-    short = _margin(pool, rows, budget * _SHORTLIST, generator)
+    short = _margin(judged, rows, budget * _SHORTLIST, generator)
     if len(short) <= budget:
         return short
-    points = pool.embeddings[short].astype(np.float64)
+    points = judged.pool.embeddings[short].astype(np.float64)
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
-    unsure = 1.0 - margins(pool.probabilities[short]).astype(np.float64)
+    unsure = judged.unsure[short]
     # The first of the shortlist is the least sure of all.
     chosen = [0]
     nearest = np.linalg.norm(points - points[0], axis=1)

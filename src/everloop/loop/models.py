@@ -1,5 +1,6 @@
 """The candidates as people compare them, read from the journal."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ class JudgedModel:
     bundle: BundleId
     snapshot: str
     metrics: Mapping[str, float]
+    quality: str
+    """The metric that stands for the whole, such as `accuracy`."""
     passed: bool
     reasons: tuple[str, ...]
     version: int | None
@@ -28,7 +31,8 @@ class JudgedModel:
         return {
             "bundle": self.bundle,
             "snapshot": self.snapshot,
-            "metrics": self.metrics,
+            "metrics": {n: v if math.isfinite(v) else None for n, v in self.metrics.items()},
+            "quality": self.quality,
             "passed": self.passed,
             "reasons": self.reasons,
             "version": self.version,
@@ -78,14 +82,16 @@ def _model(
 ) -> JudgedModel:
     assert gate.outcome is not None  # noqa: S101 - the caller kept those that succeeded
     snapshot = str(gate.action.inputs["snapshot"])
-    metrics = evaluations.get((bundle, snapshot), {}).get("metrics", {})
+    evaluated = evaluations.get((bundle, snapshot), {})
+    metrics = evaluated.get("metrics", {})
     assert isinstance(metrics, Mapping)  # noqa: S101 - jobs.evaluate wrote it
     reasons = gate.outcome.result["reasons"]
     version, decision = versions.get(bundle), project.decisions.of(bundle)
     return JudgedModel(
         bundle=bundle,
         snapshot=snapshot,
-        metrics={name: float(str(value)) for name, value in metrics.items()},
+        metrics={n: math.nan if v is None else float(str(v)) for n, v in metrics.items()},
+        quality=str(evaluated.get("quality", "accuracy")),
         passed=gate.outcome.result["passed"] is True,
         reasons=tuple(map(str, reasons)) if isinstance(reasons, list) else (),
         version=version if isinstance(version, int) else None,

@@ -7,17 +7,20 @@ Two estimates from confidence alone, each set so that it gives the known accurac
 - *calibrated confidence*: the mean confidence after the one temperature (Guo et al. 2017) at which
   the hold-out's mean confidence equals its accuracy.
 
-The lower of the two is taken: under drift networks tend to be too sure of themselves, which the
-second cannot see; where they stay calibrated the first is too low, and people are asked once in
-vain. Both see only a change that the model itself is less sure about: new classes and changed
-meanings of labels can escape them, which is what audits are for.
+The lower of the two is taken (of answers that are not one class of several, the first alone):
+under drift networks tend to be too sure of themselves, which the second cannot see; where they stay
+calibrated the first is too low, and people are asked once in vain. Both see only a change that the
+model itself is less sure about: new classes and changed meanings of labels can escape them, which
+is what audits are for.
 """
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from everloop.monitoring.reference import Reference
+from everloop.tasks.task import Exports, Uncertainty
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
 _SMALLEST = 1e-12
 _Z95_ONE_SIDED = 1.6448536269514722
+
+
+class Judged(Uncertainty, Exports, Protocol):
+    """What an estimate needs of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +66,28 @@ class EstimatedAccuracy:
         return self.drop - _Z95_ONE_SIDED * math.sqrt(spread)
 
 
-def estimate(reference: Reference, probabilities: "NDArray[np.float32]") -> EstimatedAccuracy:
-    """The estimated accuracy of a window's answers, `[n, K]`."""
+def estimate(
+    reference: Reference, values: "NDArray[np.float32]", task: Judged
+) -> EstimatedAccuracy:
+    """The estimated accuracy of a window's answers, `[n, ...]`.
+
+    Where the kind of answer has no confidence nothing can be estimated: it is that of the hold-out.
+    """
     import numpy as np
 
-    held = reference.probabilities.max(axis=1)
-    threshold = float(np.quantile(held, 1 - reference.accuracy))
-    thresholded = float((probabilities.max(axis=1) >= threshold).mean())
-    temperature = _temperature(reference)
-    calibrated = _mean_confidence(probabilities, temperature)
+    held, given = task.confidences(reference.values), task.confidences(values)
+    thresholded = calibrated = reference.accuracy
+    if np.isfinite(held).all() and np.isfinite(given).all():
+        threshold = float(np.quantile(held, 1 - reference.accuracy))
+        thresholded = calibrated = float((given >= threshold).mean())
+    if task.answer()["kind"] == ClassProbabilities.name:
+        calibrated = _mean_confidence(values, _temperature(reference))
     return EstimatedAccuracy(
         value=min(thresholded, calibrated),
         thresholded=thresholded,
         calibrated=calibrated,
         reference=reference.accuracy,
-        answers=len(probabilities),
+        answers=len(values),
         held_out=len(reference.correct),
     )
 
@@ -83,7 +97,7 @@ def _temperature(reference: Reference) -> float:
     low, high = 0.05, 20.0
     for _ in range(40):
         middle = (low * high) ** 0.5
-        if _mean_confidence(reference.probabilities, middle) > reference.accuracy:
+        if _mean_confidence(reference.values, middle) > reference.accuracy:
             low = middle
         else:
             high = middle

@@ -1,15 +1,17 @@
 """Has the input changed? Two-sample tests on what the model makes of it.
 
-Black-box shift detection (Lipton et al. 2018; Rabanser et al. 2019): each softmax output and each
-principal axis of the embedding is compared with the hold-out's by a two-sample Kolmogorov-Smirnov
-test; Holm's correction (1979) holds the chance that any of them fires without a change to the
-stated false-alarm rate, however the features depend on each other.
+Black-box shift detection (Lipton et al. 2018; Rabanser et al. 2019): what the task watches of an
+answer (each softmax output, say) and each principal axis of the embedding is compared with the
+hold-out's by a two-sample Kolmogorov-Smirnov test; Holm's correction (1979) holds the chance that
+any of them fires without a change to the stated false-alarm rate, however the features depend on
+each other.
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from everloop.monitoring.reference import Reference
+from everloop.tasks.task import DriftFeatures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,21 +33,20 @@ class Drift:
 
 def compare(
     reference: Reference,
-    probabilities: "NDArray[np.float32]",
+    values: "NDArray[np.float32]",
     embeddings: "NDArray[np.float32]",
     false_alarm_rate: float,
+    task: DriftFeatures,
 ) -> Drift:
-    """Compare a window's answers `[n, K]` and embeddings `[n, D]` with the reference.
+    """Compare a window's answers `[n, ...]` and embeddings `[n, D]` with the reference.
 
     With independent samples and no change, `drifted` is true for at most a share of
     `false_alarm_rate` of the windows.
     """
     from scipy.stats import ks_2samp
 
-    features = {
-        f"softmax {column}": (reference.probabilities[:, column], probabilities[:, column])
-        for column in range(reference.probabilities.shape[1])
-    }
+    before, now = task.drift_features(reference.values), task.drift_features(values)
+    features = {name: (before[name], now[name]) for name in before}
     projected = reference.project(embeddings)
     features |= {
         f"embedding axis {column}": (reference.projected[:, column], projected[:, column])

@@ -18,8 +18,8 @@ _COMPONENTS = 8
 class Reference:
     """The hold-out as the bundle sees it. No sample can be recovered from it."""
 
-    probabilities: "NDArray[np.float32]"
-    """`[n, K]`"""
+    values: "NDArray[np.float32]"
+    """The answers, `[n, ...]`, as the bundle's kind of answer has them."""
     correct: "NDArray[np.bool_]"
     """Which of these answers are right, `[n]`."""
     projected: "NDArray[np.float32]"
@@ -40,12 +40,14 @@ class Reference:
 
 
 def build_reference(
-    probabilities: "NDArray[np.float32]",
+    values: "NDArray[np.float32]",
     embeddings: "NDArray[np.float32]",
-    labels: "NDArray[np.int64]",
+    correct: "NDArray[np.bool_]",
     training_embeddings: "NDArray[np.float32]",
 ) -> bytes:
-    """The file `reference.npz` of a bundle, from hold-out answers `[n, K]`, `[n, D]`, `[n]`.
+    """The file `reference.npz` of a bundle, from hold-out answers `[n, ...]`, `[n, D]`, `[n]`.
+
+    `correct`: which of them are right.
 
     The axes come from training embeddings: axes fitted to the hold-out itself would fit it
     better than any later sample, and so call later samples drifted. The same inputs give the
@@ -59,8 +61,9 @@ def build_reference(
     out = io.BytesIO()
     np.savez(
         out,
-        probabilities=probabilities.astype(np.float32),
-        correct=probabilities.argmax(axis=1) == labels,
+        # Called so since answers were probabilities only.
+        probabilities=values.astype(np.float32),
+        correct=correct,
         projected=((embeddings - mean) @ axes).astype(np.float32),
         mean=mean.astype(np.float32),
         axes=np.ascontiguousarray(axes, np.float32),

@@ -8,6 +8,7 @@ from everloop.ids import Json
 from everloop.monitoring.accuracy import EstimatedAccuracy, estimate
 from everloop.monitoring.drift import Drift, compare
 from everloop.monitoring.reference import Reference
+from everloop.tasks.task import Learnable
 
 if TYPE_CHECKING:
     from everloop.data.predictions import Window
@@ -64,15 +65,23 @@ class Signal:
 
 
 def judge_window(
-    reference: Reference, window: "Window", *, index: int, false_alarm_rate: float, harm: float
+    reference: Reference,
+    window: "Window",
+    task: Learnable,
+    *,
+    index: int,
+    false_alarm_rate: float,
+    harm: float,
 ) -> Signal:
     """The signal of a window that has at least one answer."""
+    # Captures keep the numbers of an answer in one row.
+    values = window.values.reshape(len(window.ids), *reference.values.shape[1:])
     return Signal(
         index=index,
         answers=len(window.ids),
         first_at=window.at[0],
         last_at=window.at[-1],
-        drift=compare(reference, window.probabilities, window.embeddings, false_alarm_rate),
-        accuracy=estimate(reference, window.probabilities),
+        drift=compare(reference, values, window.embeddings, false_alarm_rate, task),
+        accuracy=estimate(reference, values, task),
         harm=harm,
     )

@@ -14,9 +14,10 @@ _VERSION = re.compile(
     r"[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9.]+)?"
 )
 
-_MODULE = '''"""A model as a library: `predict(picture)` gives its answer.
+_MODULE = '''"""A model as a library: `predict(sample)` gives its answer.
 
-`picture` is a file's place, a file's bytes, or pixels (uint8 [H, W], [H, W, 3] RGB or [H, W, 4]).
+`sample` is a picture (a file's place, a file's bytes, or pixels: uint8 [H, W], [H, W, 3] RGB or
+[H, W, 4]), or a row by its columns, whichever the model takes.
 The bundle is loaded, checked and proven on its golden inputs at the first call.
 """
 
@@ -24,8 +25,8 @@ import threading
 from pathlib import Path
 
 from everloop_runtime.admission import Admission
-from everloop_runtime.library import Picture, Predictor
-from everloop_runtime.model import Answer
+from everloop_runtime.answers.kind import Answer
+from everloop_runtime.library import Predictor, Sample
 
 PRODUCT = {product}
 BUNDLE = {bundle}
@@ -46,9 +47,9 @@ def predictor() -> Predictor:
         return _loaded[0]
 
 
-def predict(picture: Picture) -> Answer:
-    """The answer for one picture: its `label`, `confidence` and `probabilities`."""
-    return predictor().predict(picture)
+def predict(sample: Sample) -> Answer:
+    """The answer for one sample: its `label` and `confidence`, and all of it in `told`."""
+    return predictor().predict(sample)
 '''
 
 

@@ -1,19 +1,20 @@
 """The hold-out replayed through a live service, and held to what evaluation found."""
 
-import math
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from everloop.errors import EverloopError
 from everloop.evaluation.evaluate import Evaluation
-from everloop.tasks.task import Learnable
+from everloop.tasks.task import Scorer
+from everloop_runtime.answers.kind import AnswerKind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from everloop_runtime.client import Client
+    from everloop_runtime.client import Client, Sample
 
 _METRIC_TOLERANCE = 0.005
 """How far a metric may be off when every answer is within its own tolerance."""
@@ -23,8 +24,8 @@ _METRIC_TOLERANCE = 0.005
 class Replay:
     """What the live service answered."""
 
-    probabilities: "NDArray[np.float32]"
-    """`[N, K]`; a row of NaN where it did not answer."""
+    values: "NDArray[np.float32]"
+    """`[N, ...]`, as the kind of answer has them; NaN where it did not answer."""
     failures: tuple[str, ...]
 
 
@@ -35,55 +36,61 @@ class ReplayVerdict:
     passed: bool
     reasons: tuple[str, ...]
     max_difference: float
-    """Of any probability; infinite when an answer is missing."""
+    """Of any answer, as its kind measures it; infinite when one is missing."""
     live: Mapping[str, float]
     evaluated: Mapping[str, float]
 
 
-def replay(client: "Client", images: Sequence[bytes], classes: Sequence[str]) -> Replay:
-    """Send each image through the service, one request an image, as a client would."""
+def replay(client: "Client", samples: "Sequence[Sample]", kind: AnswerKind) -> Replay:
+    """Send each sample through the service, one request a sample, as a client would."""
     import numpy as np
 
-    rows, failures = np.full((len(images), len(classes)), np.nan, np.float32), []
-    for index, image in enumerate(images):
+    values, failures = np.full((len(samples), *kind.shape), np.nan, np.float32), []
+    for index, sample in enumerate(samples):
         try:
-            given = client.predict(image).probabilities
+            values[index] = kind.read(client.predict(sample).told)
         except EverloopError as error:
             failures.append(str(error))
-            continue
-        rows[index] = [given.get(name, float("nan")) for name in classes]
-    return Replay(rows, tuple(failures))
+    return Replay(values, tuple(failures))
 
 
 def judge_replay(
-    evaluation: Evaluation, answers: Replay, tolerance: float, task: Learnable
+    evaluation: Evaluation, answers: Replay, tolerance: float, task: Scorer, kind: AnswerKind
 ) -> ReplayVerdict:
     """Hold the live answers to the evaluation's, sample by sample and metric by metric.
 
-    Passed means: every request was answered, no probability differs by more than `tolerance`,
-    and no metric by more than 0.005.
+    Passed means: every request was answered, no answer differs by more than `tolerance`, and no
+    metric by more than 0.005.
     """
-    import numpy as np
-
-    difference = np.abs(answers.probabilities - evaluation.probabilities)
-    largest = float(difference.max()) if np.isfinite(difference).all() else math.inf
-    live = task.score(answers.probabilities, evaluation.labels)
+    # As clients would have been told them: a kind of answer may keep something to itself.
+    expected = _told(evaluation.values, kind)
+    difference = kind.distance(answers.values, expected)
+    largest = float(difference.max())
+    targets = task.targets(evaluation.labels)
+    live, evaluated = task.score(answers.values, targets), task.score(expected, targets)
     reasons = []
     if answers.failures:
         reasons.append(f"{len(answers.failures)} requests failed, the first: {answers.failures[0]}")
     if not largest <= tolerance:
-        off = int((~(difference.max(axis=1) <= tolerance)).sum())
+        off = int((~(difference <= tolerance)).sum())
         reasons.append(
             f"{off} of {len(difference)} live answers differ from evaluation, by up to "
             f"{largest:.3g}; at most {tolerance:g} is allowed"
         )
-    for name, value in evaluation.metrics.items():
-        if not abs(live[name] - value) <= _METRIC_TOLERANCE:
+    for name, value in evaluated.items():
+        if not abs(live[name] - value) <= _METRIC_TOLERANCE * max(1.0, abs(value)):
             reasons.append(f"{name} is {live[name]:.4f} live and was {value:.4f} in evaluation")
     passed = not reasons
     if passed:
+        name = next(iter(live))
         reasons.append(
-            f"all {len(difference)} live answers within {largest:.2g}; accuracy "
-            f"{live['accuracy']:.4f} as evaluated"
+            f"all {len(difference)} live answers within {largest:.2g}; {name} "
+            f"{live[name]:.4f} as evaluated"
         )
-    return ReplayVerdict(passed, tuple(reasons), largest, live, evaluation.metrics)
+    return ReplayVerdict(passed, tuple(reasons), largest, live, evaluated)
+
+
+def _told(values: "NDArray[np.float32]", kind: AnswerKind) -> "NDArray[np.float32]":
+    import numpy as np
+
+    return np.stack([kind.read(json.loads(b"{%b}" % told.body)) for told in kind.tell(values)])

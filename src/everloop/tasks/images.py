@@ -1,6 +1,6 @@
 """What the tasks on pictures have in common."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -8,6 +8,7 @@ from everloop.ids import Json
 from everloop.labels import Label, LabelKind
 from everloop.tasks.names import class_names, image_size, why_not
 from everloop.tasks.task import Modality
+from everloop_runtime.images import ImageSpec
 
 
 @dataclass(frozen=True, init=False)
@@ -30,6 +31,13 @@ class ImageTask:
         object.__setattr__(self, "classes", class_names(classes, self.least_classes))
         object.__setattr__(self, "size", image_size(size or self.usual_size, channels))
         object.__setattr__(self, "channels", channels)
+
+    def input_of(
+        self,
+        samples: Callable[[], Iterable[bytes]],  # noqa: ARG002 - it is stated
+    ) -> ImageSpec:
+        """The pixels a model of this task takes."""
+        return ImageSpec(self.size[0], self.size[1], self.channels)
 
     def accepts(self, label: Label) -> str | None:
         """Why a label is none of this task's; None when it is one."""

@@ -1,12 +1,17 @@
-"""What every modality says of itself, as narrow as each caller needs it."""
+"""What every modality says of itself, as narrow as each caller needs it.
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+A task of a third party implements `Learnable` (or `Task` alone, if its data are only to be
+imported, checked and versioned), is registered under the entry-point group `everloop.tasks`, and
+passes `everloop.testing.tasks.TaskContract`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.labels import Label, LabelKind
-from everloop_runtime.images import ImageSpec
+from everloop_runtime.samples import Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,6 +19,12 @@ if TYPE_CHECKING:
 
 Modality: TypeAlias = Literal["image", "row"]
 """What a sample's bytes are: a picture's file, or the canonical JSON of a table's row."""
+
+Widget: TypeAlias = Literal["one-of", "any-of", "boxes", "figure"]
+"""How a person answers a label task: one class, any number of them, boxes, or a figure."""
+
+Targets: TypeAlias = Any
+"""Labels as a training function and the metrics take them; the task's own `targets` makes them."""
 
 
 @runtime_checkable
@@ -60,25 +71,64 @@ class TableTask(Task, Protocol):
         """The column that says when a row came about."""
 
 
+class Exports(Protocol):
+    """What a bundle of the task takes and answers."""
+
+    def input_of(self, samples: Callable[[], Iterable[bytes]]) -> Spec:
+        """What a model takes; `samples` gives the training side's original bytes, if needed."""
+
+    def answer(self) -> Mapping[str, Any]:
+        """The kind of answer and its settings, as the bundle's manifest declares them.
+
+        See `everloop_runtime.answers`. The graph's output is named by it.
+        """
+
+
+class Scorer(Protocol):
+    """How good answers are. `values`: `[N, ...]`, as the kind of answer has them."""
+
+    @property
+    def quality(self) -> str:
+        """What `qualities` are called, such as `accuracy`; more is better."""
+
+    def targets(self, labels: Sequence[str]) -> Targets:
+        """The texts of labels as `score` and the training function take them."""
+
+    def score(self, values: "NDArray[np.float32]", targets: Targets) -> Mapping[str, float]:
+        """Metrics by the field's names and definitions; NaN where answers are no numbers."""
+
+    def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
+        """How good each single answer is, `[N]`: 1 and 0 where it can only be right or wrong."""
+
+
+class Uncertainty(Protocol):
+    """How sure answers are."""
+
+    def confidences(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+        """0 to 1 for each answer, `[N]`; NaN where the kind of answer has none."""
+
+    def unsureness(self, values: "NDArray[np.float32]") -> "NDArray[np.float64]":
+        """How much a label would teach, by the answer alone, `[N]`, 0 to 1."""
+
+
+class DriftFeatures(Protocol):
+    """What is watched of the answers, beside the embeddings."""
+
+    def drift_features(self, values: "NDArray[np.float32]") -> "Mapping[str, NDArray[np.float32]]":
+        """One number an answer, `[N]`, for each feature by its name."""
+
+
+class Asks(Protocol):
+    """How people are asked for labels."""
+
+    @property
+    def widget(self) -> Widget:
+        """How they answer."""
+
+
 @runtime_checkable
-class Learnable(Task, Protocol):
-    """A task that this version can learn, evaluate and serve: one class for each image."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Height and width."""
-
-    @property
-    def channels(self) -> int:
-        """1 or 3."""
-
-    def spec(self) -> ImageSpec:
-        """The pixels a model of this task takes."""
-
-    def score(
-        self, probabilities: "NDArray[np.float32]", labels: "NDArray[np.int64]"
-    ) -> Mapping[str, float]:
-        """Metrics of answers `[N, K]` against class indices `[N]`."""
+class Learnable(Task, Exports, Scorer, Uncertainty, DriftFeatures, Asks, Protocol):
+    """A task that can be learnt, evaluated, served, watched and labelled."""
 
 
 def why_not_learnable(task: Task) -> str | None:

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from everloop.errors import Refused
 from everloop_runtime.bundle import Calibration, Thresholds
-from everloop_runtime.model import Graph, Outputs
+from everloop_runtime.model import Outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ _MIN_ACCEPTED = 20
 
 def calibrated(
     onnx: bytes,
-    pixels: "NDArray[np.uint8]",
+    run: Callable[[bytes], Outputs],
     labels: "NDArray[np.int64]",
     error: "Callable[[NDArray[np.float32]], float]",
     *,
@@ -28,19 +28,20 @@ def calibrated(
 ) -> tuple[bytes, Calibration, Outputs]:
     """The graph, made to mean what it says; how; and what it answers on the hold-out.
 
-    `pixels`: `[N, H, W, C]`, `labels`: `[N]`, `error`: the calibration error of answers `[N, K]`.
+    `run`: what a graph answers on the hold-out. `labels`: `[N]`, `error`: the calibration error of
+    answers `[N, K]`.
     """
-    outputs = Graph(onnx).run(pixels)
+    outputs = run(onnx)
     if not wanted:
         return onnx, Calibration(reason="the policy asks for none"), outputs
-    found = fit_temperature(outputs.probabilities, labels, error)
+    found = fit_temperature(outputs.values, labels, error)
     if found.method == "none":
         return onnx, found, outputs
     try:
         onnx = with_temperature(onnx, found.temperature)
     except Refused as refused:
         return onnx, Calibration(reason=str(refused)), outputs
-    return onnx, found, Graph(onnx).run(pixels)
+    return onnx, found, run(onnx)
 
 
 def fit_temperature(
@@ -125,7 +126,7 @@ def with_temperature(onnx: bytes, temperature: float) -> bytes:
 
 
 def choose_threshold(
-    probabilities: "NDArray[np.float32]", labels: "NDArray[np.int64]", precision: float
+    confidence: "NDArray[np.floating[Any]]", right: "NDArray[np.bool_]", precision: float
 ) -> Thresholds:
     """The lowest confidence from which on at least `precision` of hold-out answers are right.
 
@@ -134,10 +135,8 @@ def choose_threshold(
     """
     import numpy as np
 
-    if not precision:
+    if not precision or not np.isfinite(confidence).all():
         return Thresholds()
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
     order = np.argsort(-confidence, kind="stable")
     counts = np.arange(1, len(order) + 1)
     held = np.cumsum(right[order]) / counts

@@ -6,6 +6,7 @@ from everloop.ids import BundleId
 from everloop.loop.project import Project, Turn
 from everloop.monitoring.reference import read_reference
 from everloop.monitoring.signal import judge_window
+from everloop.tasks.task import learnable
 from everloop_runtime.bundle import open_bundle
 
 
@@ -21,6 +22,7 @@ def monitor(project: Project, _turn: Turn, action: Action) -> Outcome:
     signal = judge_window(
         reference,
         window,
+        learnable(project.declaration.task),
         index=index,
         false_alarm_rate=policy.false_alarm_rate,
         harm=policy.harm,

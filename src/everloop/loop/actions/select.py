@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from everloop.action import Action, Outcome
@@ -13,6 +14,7 @@ from everloop.loop.clearing import clear, open_gate
 from everloop.loop.project import Project, Turn
 from everloop.state.clearances import Cleared
 from everloop.state.label_queue import LabelTask, Purpose
+from everloop.tasks.task import learnable
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
@@ -65,17 +67,19 @@ def _choose_and_offer(project: Project, action: Action) -> list[Json]:
     pool = unlabelled(
         project.data, bundle, start=_harm_began(project, action), most=_POOL, without=held
     )
-    classes = open_bundle(project.layout.bundles / bundle).manifest.classes
-    offers = dict(zip(pool.samples, pool.probabilities, strict=True))
+    kind = open_bundle(project.layout.bundles / bundle).answers
+    # Captures keep the numbers of an answer in one row.
+    pool = replace(pool, values=pool.values.reshape(len(pool.samples), *kind.shape))
+    offers = dict(zip(pool.samples, kind.tell(pool.values), strict=True))
     plan: list[Json] = []
     for purpose, samples in _choose(project, action, pool):
         for sample in samples:
-            best = int(offers[sample].argmax())
+            told = offers[sample]
             offer: dict[str, Json] = {
                 "sample": sample,
                 "purpose": purpose,
-                "suggestion": classes[best],
-                "confidence": float(offers[sample][best]),
+                "suggestion": told.label,
+                "confidence": told.confidence,
             }
             plan.append(offer)
     return plan
@@ -105,6 +109,7 @@ def _choose(
     holdout = round(budget * policy.holdout_share)
     chosen = choose(
         pool,
+        learnable(project.declaration.task),
         budget=budget - holdout,
         holdout_budget=holdout,
         seed=seed,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from everloop.action import Entry
-from everloop.evaluation.evaluate import wilson
+from everloop.evaluation.intervals import wilson
 from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.learning import why_learn

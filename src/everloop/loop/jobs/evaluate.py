@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping
 
 from everloop.data.training_data import read_side
+from everloop.evaluation.evaluate import check_made_for, save
 from everloop.evaluation.evaluate import evaluate as measure
-from everloop.evaluation.evaluate import save
 from everloop.ids import BundleId, Json, SnapshotId
 from everloop.loop.jobs.folder import JobFolder
 from everloop_runtime.admission import Admission, admit
@@ -19,12 +19,15 @@ def evaluate(job: JobFolder) -> Mapping[str, Json]:
     # Tried here, it need not be tried again by the service that is to serve it.
     model = Model.load(admit(job.layout.bundles / bundle, bundle, Admission()))
     task = job.task
-    held = read_side(job.data, snapshot, "holdout", classes=task.classes, spec=task.spec())
+    manifest = model.bundle.manifest
+    check_made_for(manifest, task)
+    held = read_side(job.data, snapshot, "holdout", task=task, spec=manifest.spec)
     evaluation = measure(model, snapshot.id, held, task)
     digest = save(job.layout.evaluations, evaluation)
     return {
         "evaluation": digest,
         "samples": len(evaluation.samples),
         "metrics": {n: v if math.isfinite(v) else None for n, v in evaluation.metrics.items()},
-        "interval": list(evaluation.interval),
+        "quality": evaluation.quality,
+        "interval": [bound if math.isfinite(bound) else None for bound in evaluation.interval],
     }

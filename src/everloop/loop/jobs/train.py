@@ -5,25 +5,24 @@ import time
 from collections.abc import Mapping
 
 from everloop.data.owner import owner_only
-from everloop.data.training_data import read_side
+from everloop.data.training_data import read_side, side_bytes
 from everloop.errors import Refused
 from everloop.evaluation.card import bundle_card
 from everloop.evaluation.evaluate import measured
 from everloop.ids import Json, SnapshotId
 from everloop.loop.jobs.folder import JobFolder
 from everloop.monitoring.reference import build_reference
+from everloop.training.assemble import assemble
 from everloop.training.attempt import Attempt, environment, hardware, read_figures, run_training
-from everloop.training.calibration import calibrated, choose_threshold
-from everloop.training.export import export
+from everloop.training.calibration import choose_threshold
 from everloop.training.project_code import fingerprint, load_product
-from everloop_runtime.bundle import BundleDraft, InputSpec, build_bundle
+from everloop_runtime.bundle import BundleDraft, build_bundle, stated_input
 from everloop_runtime.golden import golden_files
-from everloop_runtime.model import Graph
 
 _GOLDEN = 8
 """How many real inputs travel with the bundle."""
-_COMPARED = 64
-"""On how many the exported graph is compared with the framework."""
+_RIGHT = 0.5
+"""The quality from which on an answer counts as right, where there is more than right and wrong."""
 
 
 def train(job: JobFolder) -> Mapping[str, Json]:
@@ -39,7 +38,8 @@ def train(job: JobFolder) -> Mapping[str, Json]:
     product = load_product(layout.project)
     snapshot = job.data.snapshots.open(SnapshotId(inputs["snapshot"]))
     store, task = job.data, job.task
-    data = read_side(store, snapshot, "train", classes=task.classes, spec=task.spec())
+    spec = task.input_of(lambda: side_bytes(store, snapshot, "train"))
+    data = read_side(store, snapshot, "train", task=task, spec=spec)
     attempt = Attempt(job.path, inputs["seed"])
     model = run_training(
         product,
@@ -49,31 +49,19 @@ def train(job: JobFolder) -> Mapping[str, Json]:
         threads=inputs["threads"],
         project=layout.project,
     )
-    graph = export(model, data.pixels[:_COMPARED], len(task.classes))
-    held = read_side(store, snapshot, "holdout", classes=task.classes, spec=task.spec())
+    held = read_side(store, snapshot, "holdout", task=task, spec=spec)
     wanted = inputs.get("calibration", "temperature") == "temperature"
-    graph, calibration, on_holdout = calibrated(
-        graph,
-        held.pixels,
-        held.indices,
-        lambda answers: task.score(answers, held.indices)["expected_calibration_error"],
-        wanted=wanted,
-    )
-    on_training = Graph(graph).run(data.pixels)
-    reference = build_reference(
-        on_holdout.probabilities,
-        on_holdout.embeddings,
-        held.indices,
-        on_training.embeddings,
-    )
+    made = assemble(model, data, held, task, calibrate=wanted)
+    answers = made.holdout.values
+    right = task.qualities(answers, held.targets) >= _RIGHT
+    reference = build_reference(answers, made.holdout.embeddings, right, made.training.embeddings)
     first = owner_only(store.samples, held.samples[:_GOLDEN])
-    golden = golden_files(first, on_holdout.probabilities[: len(first)])
+    golden = golden_files(first, answers[: len(first)], made.kind.output)
     draft = BundleDraft(
         product=product.name,
         task=dict(task.declaration()),
-        input=InputSpec(
-            height=data.pixels.shape[1], width=data.pixels.shape[2], channels=task.channels
-        ),
+        input=stated_input(spec),
+        answer=dict(made.answer),
         classes=task.classes,
         lineage={
             "run": inputs["key"],
@@ -83,15 +71,12 @@ def train(job: JobFolder) -> Mapping[str, Json]:
             "seed": inputs["seed"],
             "environment": installed,
         },
-        calibration=calibration,
-        thresholds=choose_threshold(
-            on_holdout.probabilities, held.indices, inputs.get("precision", 0.0)
-        ),
+        calibration=made.calibration,
+        thresholds=choose_threshold(task.confidences(answers), right, inputs.get("precision", 0.0)),
     )
-    card = bundle_card(
-        draft, measured(on_holdout.probabilities, snapshot.id, held, task), trained_on=len(data)
-    )
-    files = {"model.onnx": graph, "reference.npz": reference, "card.md": card.encode(), **golden}
+    card = bundle_card(draft, measured(answers, snapshot.id, held, task), trained_on=len(data))
+    files = {"model.onnx": made.onnx, "reference.npz": reference, "card.md": card.encode()}
+    files |= {**made.files, **golden}
     bundle = build_bundle(layout.bundles, draft, files)
     figures = {name: value for _, name, value, _ in read_figures(job.path)}
     usage = resource.getrusage(resource.RUSAGE_SELF)
