@@ -5,15 +5,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import Refused
 from everloop.evaluation.intervals import bootstrap, wilson
+from everloop.evaluation.ranking import ranking_metrics
 from everloop.evaluation.slices import groups_of
 from everloop.ids import BundleId, Json, SampleId, SnapshotId
 from everloop.labels import ClassLabel, encode
 from everloop.tasks.task import Learnable
+from everloop_runtime.answers.hits import Hits
 from everloop_runtime.bundle import Manifest
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
@@ -86,8 +89,11 @@ def evaluate(
     model: Model, snapshot: SnapshotId, holdout: SnapshotSide, task: Learnable
 ) -> Evaluation:
     """The evaluation of a loaded bundle on a hold-out that was read as it takes samples."""
-    values = model.predict(holdout.inputs).values
-    return measured(values, snapshot, holdout, task, model.bundle.id)
+    outputs = model.predict(holdout.inputs)
+    more: Mapping[str, float] = {}
+    if isinstance(model.bundle.answers, Hits):
+        more = ranking_metrics(outputs, holdout.targets, model.bundle.read("model.onnx"))
+    return measured(outputs.values, snapshot, holdout, task, model.bundle.id, more=more)
 
 
 def check_made_for(manifest: Manifest, task: Learnable) -> None:
@@ -110,8 +116,13 @@ def measured(
     holdout: SnapshotSide,
     task: Learnable,
     bundle: BundleId = _NOT_NAMED_YET,
+    *,
+    more: Mapping[str, float] = MappingProxyType({}),
 ) -> Evaluation:
-    """The evaluation of answers `[N, ...]` to the hold-out, in its order."""
+    """The evaluation of answers `[N, ...]` to the hold-out, in its order.
+
+    `more`: metrics that the answers alone do not tell.
+    """
     return Evaluation(
         bundle,
         snapshot,
@@ -120,7 +131,7 @@ def measured(
         holdout.texts,
         holdout.origins,
         values,
-        task.score(values, holdout.targets),
+        {**task.score(values, holdout.targets), **more},
         task.quality,
         task.qualities(values, holdout.targets),
     )

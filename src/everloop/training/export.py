@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from everloop.errors import Refused
+from everloop.tasks.search_graph import VECTORS
 from everloop_runtime.answers.kind import AnswerKind, widest
 from everloop_runtime.model import Graph
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _TOLERANCE = 1e-4
-VECTORS = "vectors"
-"""The output of a graph that only embeds; `indexing` makes a search of it."""
 
 
 def export(model: Any, inputs: "NDArray[Any]", kind: AnswerKind) -> bytes:

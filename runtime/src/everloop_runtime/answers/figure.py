@@ -57,7 +57,7 @@ class Figure:
 
     def tensor(
         self,
-        name: str,
+        name: str,  # noqa: ARG002 - there is one tensor
         values: "NDArray[np.float32]",
     ) -> "NDArray[np.float32] | Sequence[str]":
         """It for N answers."""

@@ -1,7 +1,7 @@
 """What every kind of answer can do; the service, the library, batches and replays ask only this."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Answer:
     probabilities: tuple[float, ...]
     """One a class; empty where answers are no probabilities."""
     embedding: tuple[float, ...]
-    told: Mapping[str, Any]
+    told: Mapping[str, Any] = field(compare=False)
     """All that the service would say: `hits`, `boxes`, `value`, ..., by the kind of answer."""
 
 

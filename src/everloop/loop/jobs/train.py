@@ -7,22 +7,11 @@ from collections.abc import Mapping
 from everloop.data.owner import owner_only
 from everloop.data.training_data import read_side, side_bytes
 from everloop.errors import Refused
-from everloop.evaluation.card import bundle_card
-from everloop.evaluation.evaluate import measured
 from everloop.ids import Json, SnapshotId
+from everloop.loop.jobs.bundling import GOLDEN, Learnt, bundle_of
 from everloop.loop.jobs.folder import JobFolder
-from everloop.monitoring.reference import build_reference
-from everloop.training.assemble import assemble
 from everloop.training.attempt import Attempt, environment, hardware, read_figures, run_training
-from everloop.training.calibration import choose_threshold
 from everloop.training.project_code import fingerprint, load_product
-from everloop_runtime.bundle import BundleDraft, build_bundle, stated_input
-from everloop_runtime.golden import golden_files
-
-_GOLDEN = 8
-"""How many real inputs travel with the bundle."""
-_RIGHT = 0.5
-"""The quality from which on an answer counts as right, where there is more than right and wrong."""
 
 
 def train(job: JobFolder) -> Mapping[str, Json]:
@@ -50,19 +39,13 @@ def train(job: JobFolder) -> Mapping[str, Json]:
         project=layout.project,
     )
     held = read_side(store, snapshot, "holdout", task=task, spec=spec)
-    wanted = inputs.get("calibration", "temperature") == "temperature"
-    made = assemble(model, data, held, task, calibrate=wanted)
-    answers = made.holdout.values
-    right = task.qualities(answers, held.targets) >= _RIGHT
-    reference = build_reference(answers, made.holdout.embeddings, right, made.training.embeddings)
-    first = owner_only(store.samples, held.samples[:_GOLDEN])
-    golden = golden_files(first, answers[: len(first)], made.kind.output)
-    draft = BundleDraft(
+    learnt = Learnt(
         product=product.name,
-        task=dict(task.declaration()),
-        input=stated_input(spec),
-        answer=dict(made.answer),
-        classes=task.classes,
+        task=task,
+        snapshot=snapshot.id,
+        data=data,
+        held=held,
+        golden=owner_only(store.samples, held.samples[:GOLDEN]),
         lineage={
             "run": inputs["key"],
             "snapshot": inputs["snapshot"],
@@ -71,13 +54,10 @@ def train(job: JobFolder) -> Mapping[str, Json]:
             "seed": inputs["seed"],
             "environment": installed,
         },
-        calibration=made.calibration,
-        thresholds=choose_threshold(task.confidences(answers), right, inputs.get("precision", 0.0)),
+        calibrate=inputs.get("calibration", "temperature") == "temperature",
+        precision=inputs.get("precision", 0.0),
     )
-    card = bundle_card(draft, measured(answers, snapshot.id, held, task), trained_on=len(data))
-    files = {"model.onnx": made.onnx, "reference.npz": reference, "card.md": card.encode()}
-    files |= {**made.files, **golden}
-    bundle = build_bundle(layout.bundles, draft, files)
+    bundle = bundle_of(layout.bundles, model, learnt)
     figures = {name: value for _, name, value, _ in read_figures(job.path)}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     job.write(
