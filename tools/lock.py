@@ -33,7 +33,7 @@ def main() -> int:
             report.write_text(LOCK.read_text())
         wanted = Path(folder) / "wanted.in"
         wanted.write_text(
-            f"{ROOT / 'runtime'}[client]\n{ROOT}[torch,demo,polars,privacy,ray,dev]\n"
+            f"{ROOT / 'runtime'}[client]\n{ROOT}[torch,demo,polars,privacy,ray,tabular,dev]\n"
         )
         subprocess.run([*command, str(wanted)], check=True, cwd=ROOT)
         LOCK.write_text(HEADER + "".join(_pins(report.read_text())))

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from everloop_runtime import images, model, predicting
+from everloop_runtime import images, model, predicting, samples
 from everloop_runtime.images import DEFAULT_LIMITS, ImageLimits, ImageSpec
 from everloop_runtime.main import main
+from everloop_runtime.rows import RowSpec
 
 
 def _darker(data: bytes, spec: ImageSpec, limits: ImageLimits = DEFAULT_LIMITS) -> Any:
@@ -40,12 +41,28 @@ def _nearest(data: bytes, spec: ImageSpec, limits: ImageLimits = DEFAULT_LIMITS)
     return np.asarray(near).reshape(spec.height, spec.width, spec.channels)
 
 
+def _swapped(data: bytes, spec: RowSpec, limits: ImageLimits = DEFAULT_LIMITS) -> Any:
+    """Two columns in each other's place."""
+    numbers = samples.to_input(data, spec, limits).copy()
+    numbers[[0, 1]] = numbers[[1, 0]]
+    return numbers
+
+
+def _filled(data: bytes, spec: RowSpec, limits: ImageLimits = DEFAULT_LIMITS) -> Any:
+    """Zero for what is missing."""
+    import numpy as np
+
+    return np.nan_to_num(samples.to_input(data, spec, limits))
+
+
 MISTAKES: dict[str, Callable[..., Any]] = {
     "darker": _darker,
     "other-mean": _other_mean,
     "bgr": _bgr,
     "nearest": _nearest,
-    "none": images.to_array,
+    "swapped": _swapped,
+    "filled": _filled,
+    "none": samples.to_input,
 }
 
 if __name__ == "__main__":

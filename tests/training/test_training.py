@@ -56,7 +56,7 @@ class _Restless(nn.Module):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("weights.bin", "a torch.nn.Module or an ONNX model is wanted"),
+        ("weights.bin", "a torch.nn.Module, a model of"),
         (nn.Sequential(nn.Flatten(), nn.Linear(90, 2)), r"gives \(7, 2\) for 7 samples"),
         (_Restless(), "differs from the framework"),
     ],

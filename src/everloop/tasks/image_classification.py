@@ -1,10 +1,15 @@
 """One class for each image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from everloop.tasks.images import ImageTask
-from everloop.tasks.one_class import OneClass
+from everloop.tasks.one_class import OneClass, class_indices
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, init=False)
@@ -13,3 +18,7 @@ class ImageClassification(OneClass, ImageTask):
 
     kind: ClassVar[str] = "image-classification"
     least_classes: ClassVar[int] = 2
+
+    def targets(self, labels: Sequence[str]) -> "NDArray[np.int64]":
+        """Class indices, `[N]`; `Refused` for a label that is no class."""
+        return class_indices(labels, self.classes)

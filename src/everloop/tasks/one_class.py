@@ -21,15 +21,10 @@ class OneClass:
     label_kind: ClassVar[LabelKind] = "class"
     quality: ClassVar[str] = "accuracy"
     widget: ClassVar[Widget] = "one-of"
-    classes: tuple[str, ...]
 
     def answer(self) -> Mapping[str, Any]:
         """A probability for each class."""
         return {"kind": ClassProbabilities.name}
-
-    def targets(self, labels: Sequence[str]) -> "NDArray[np.int64]":
-        """Class indices, `[N]`; `Refused` for a label that is no class."""
-        return class_indices(labels, self.classes)
 
     def score(self, values: "NDArray[np.float32]", targets: Targets) -> Mapping[str, float]:
         """Metrics of answers `[N, K]` against class indices `[N]`.

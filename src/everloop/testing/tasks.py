@@ -56,10 +56,11 @@ class TaskContract:
     # The parts.
 
     @pytest.fixture(scope="class")
-    def bundles(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BundleId]:
+    @classmethod
+    def bundles(cls, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BundleId]:
         """A folder, and the bundle of the model that is in it."""
         folder = tmp_path_factory.mktemp("bundles")
-        return folder, self.bundle(folder)
+        return folder, cls().bundle(folder)
 
     def side(self, samples: Sequence[tuple[bytes, str]]) -> SnapshotSide:
         """Samples as one side of a snapshot."""

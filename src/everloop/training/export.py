@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from everloop.errors import Refused
 from everloop.tasks.search_graph import VECTORS
+from everloop.training.export_tables import export_table, is_table_model
 from everloop_runtime.answers.kind import AnswerKind, widest
 from everloop_runtime.model import Graph
 
@@ -27,7 +28,8 @@ def export(model: Any, inputs: "NDArray[Any]", kind: AnswerKind) -> bytes:
 
     `inputs`: `[N, ...]`, N >= 2, real samples to trace with and to compare on. `model`: a
     `torch.nn.Module` that takes float32 `[N, C, H, W]` from 0 to 1 (or rows `[N, features]`) and
-    returns what `export_torch.HEADS` says, or an ONNX model as it is. Raises `Refused` when it is
+    returns what `export_torch.HEADS` says, a fitted model of scikit-learn, LightGBM or XGBoost
+    that takes rows, or an ONNX model as it is. Raises `Refused` when it is
     something else, gives another shape, or when the graph's answers differ from the framework's
     by more than 1e-4.
     """
@@ -51,9 +53,11 @@ def _exported(
         from everloop.training.graphs import as_it_is
 
         return as_it_is(model, output_of(kind)), None
+    if is_table_model(model):
+        return export_table(model, inputs, kind)
     raise Refused(
-        f"the training function returned {type(model).__name__}; a torch.nn.Module or an ONNX "
-        "model is wanted"
+        f"the training function returned {type(model).__name__}; a torch.nn.Module, a model of "
+        "scikit-learn, LightGBM or XGBoost, or an ONNX model is wanted"
     )
 
 
