@@ -2,8 +2,9 @@
 
 import asyncio
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -15,6 +16,17 @@ Then = Callable[[], None]
 
 _FIXED = 300
 """Bytes a record costs besides its image, roughly."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A record that is on its way to the disk."""
+
+    number: int
+    size: int
+    since: float
+    then: Then | None
+    """None once it was called."""
 
 
 class Outbox:
@@ -29,8 +41,7 @@ class Outbox:
         self._writer = CaptureWriter(folder, policy, disk)
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[tuple[int, Record | None, Then | None]] = SimpleQueue()
-        self._pending: OrderedDict[int, tuple[float, Then]] = OrderedDict()
-        self._sizes: deque[tuple[int, int]] = deque()
+        self._pending: deque[_Pending] = deque()
         self._waiting_bytes = 0
         self._number = 0
         self._watching = False
@@ -67,8 +78,7 @@ class Outbox:
             return
         self._number += 1
         self._waiting_bytes += size
-        self._sizes.append((self._number, size))
-        self._pending[self._number] = (self._loop.time(), then)
+        self._pending.append(_Pending(self._number, size, self._loop.time(), then))
         self._queue.put((self._number, record, None))
         if not self._watching:
             self._watching = True
@@ -92,35 +102,36 @@ class Outbox:
                     return
                 else:
                     self._writer.seal()
-                    self._call(lambda last=number: self._kept(last))  # type: ignore[misc]
+                    self._call(self._kept, number)
                     self._call(then)
                 if self._queue.empty():
                     break
                 number, record, then = self._queue.get()
-            self._call(lambda last=number: self._kept(last))  # type: ignore[misc]
+            self._call(self._kept, number)
 
-    def _call(self, what: Then) -> None:
+    def _call(self, what: Callable[..., None], *given: int) -> None:
         # The loop may be closed when the disk was slower than the end of the service.
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what)
+            self._loop.call_soon_threadsafe(what, *given)
 
     def _kept(self, last: int) -> None:
-        sizes = self._sizes
-        while sizes and sizes[0][0] <= last:
-            self._waiting_bytes -= sizes.popleft()[1]
         pending = self._pending
-        while pending and next(iter(pending)) <= last:
-            pending.popitem(last=False)[1][1]()
+        while pending and pending[0].number <= last:
+            done = pending.popleft()
+            self._waiting_bytes -= done.size
+            if done.then is not None:
+                done.then()
 
     def _watch(self) -> None:
-        """Tell of what has waited too long."""
+        """Tell of what has waited too long; until it is kept it still takes its room."""
         now, patience = self._loop.time(), self._policy.patience
-        while self._pending:
-            number, (since, then) = next(iter(self._pending.items()))
-            if now - since < patience:
-                self._loop.call_later(patience - (now - since), self._watch)
+        for waiting in list(self._pending):
+            if waiting.then is None:
+                continue
+            if now - waiting.since < patience:
+                self._loop.call_later(patience - (now - waiting.since), self._watch)
                 return
-            del self._pending[number]
+            then, waiting.then = waiting.then, None
             self.late += 1
             then()
         self._watching = False
