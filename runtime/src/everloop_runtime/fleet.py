@@ -95,6 +95,11 @@ class Fleet:
         return tuple(dict.fromkeys([*self._loaded, *self._trials]))
 
     @property
+    def has_failed(self) -> bool:
+        """Whether any bundle has failed on a request of late."""
+        return bool(self._breakers)
+
+    @property
     def failed(self) -> dict[BundleId, str]:
         """The bundles that are out of the way, and why."""
         broken = {b: breaker.reason for b, breaker in self._breakers.items() if breaker.reason}

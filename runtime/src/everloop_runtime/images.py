@@ -148,6 +148,17 @@ def is_light(data: bytes) -> bool:
     return found is not None and found[0] * found[1] <= _LIGHT_PIXELS
 
 
+def load_decoders() -> None:
+    """Load now what the first picture of each format would load; Pillow's other formats stay out.
+
+    Without it Pillow loads all it knows when it meets a file that is none of the usual ones.
+    """
+    from PIL import Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - they register
+
+    Image.preinit()
+    jpeg.is_same()
+
+
 def to_png(pixels: "NDArray[np.uint8]") -> bytes:
     """A PNG of uint8 `[H, W, C]`, C 1 or 3: `to_array` gives the very same pixels back."""
     from PIL import Image

@@ -82,13 +82,12 @@ def _nothing() -> None:
 
 def _load_libraries() -> None:
     """Load once, before the workers part, what all of them share."""
-    import numpy as np  # noqa: F401
     import onnxruntime  # noqa: F401
-    from PIL import Image
 
     import everloop_runtime.service  # noqa: F401
+    from everloop_runtime.images import load_decoders
 
-    Image.init()
+    load_decoders()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -216,6 +215,8 @@ async def _serve(
     await libraries
     # What is there by now stays: the garbage collector need not look at it again and again.
     gc.freeze()
+    # Nearly everything else ends with its request, by its reference count.
+    gc.set_threshold(20_000, 50, 100)
     started()
     while not stop.is_set() and not gone():
         with contextlib.suppress(TimeoutError):

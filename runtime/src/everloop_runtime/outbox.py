@@ -44,6 +44,8 @@ class Outbox:
         self._pending: deque[_Pending] = deque()
         self._waiting_bytes = 0
         self._number = 0
+        self.keeps_all = policy.mode != "sampled"
+        """Whether `wants` would always say yes."""
         self._watching = False
         self.late = 0
         """Records whose answer was sent before they were kept."""
@@ -86,8 +88,7 @@ class Outbox:
 
     def wants(self, number: int) -> bool:
         """Whether sampling keeps an answer; `number` is uniform in [0, 2^32)."""
-        policy = self._policy
-        if policy.mode != "sampled" or number < policy.share * 2**32:
+        if self.keeps_all or number < self._policy.share * 2**32:
             return True
         self.skipped += 1
         return False

@@ -1,6 +1,7 @@
 """The way of one sample: seats, what the model sees of it, model, capture, answer."""
 
 import asyncio
+import functools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -67,7 +68,7 @@ class Ask:
         """The seat whose turn it is."""
         self.taken: NDArray[Any] | None = None
         """What the model sees of it, `[*spec.shape]`."""
-        self.failures: list[tuple[Seat, str]] = []
+        self.failures: tuple[tuple[Seat, str], ...] = ()
         self.timer: asyncio.TimerHandle | None = None
         self.told = b""
         """The answer as JSON, once there is one."""
@@ -98,7 +99,8 @@ class Predictor:
         self._ids: list[str] = []
         self._open: dict[Ask, None] = {}
         """What is on its way, oldest first."""
-        self._texts: dict[BundleId, _Texts] = {}
+        self._decodings: list[float] = []
+        """Seconds, since the last run of a model."""
         self.mirror: Mirror[Ask] = Mirror(self._show)
         self.served: dict[str, int] = {}
         """Answers by role."""
@@ -204,7 +206,7 @@ class Predictor:
         if isinstance(pixels, Problem):
             self._end(ask, pixels)
             return
-        self._figures.observe("everloop_decode_seconds", (), (seconds,))
+        self._decodings.append(seconds)
         ask.taken = pixels
         self._submit(ask)
 
@@ -228,6 +230,8 @@ class Predictor:
         short = asks[0][0].seats[asks[0][1]].bundle[:12]
         self._figures.observe("everloop_model_seconds", (short,), (seconds,))
         self._figures.observe("everloop_batch_images", (short,), (len(asks),))
+        self._figures.observe("everloop_decode_seconds", (), self._decodings)
+        self._decodings.clear()
         flat = outputs.values.reshape(len(asks), -1)
         fine: list[bool] = np.asarray(np.isfinite(flat).all(axis=1)).tolist()
         current = [ask.at == at and not ask.told for ask, at in asks]
@@ -248,20 +252,22 @@ class Predictor:
                 self._missed(ask, str(error))
 
     def _answer(self, asks: list[Ask], outputs: "Outputs") -> None:
-        bundle = asks[0].seat.bundle
-        texts = self._texts_of(asks[0].seat)
+        first = asks[0].seat
         now, clock = time.time(), time.perf_counter()
-        told = asks[0].seat.batcher.model.bundle.answers.tell(outputs.values)
+        told = first.batcher.model.bundle.answers.tell(outputs.values)
+        outbox, keeps_all = self._outbox, self._outbox.keeps_all
         rows, images, kept, latencies = [], [], [], []
+        seat, end = first, _end_of_answer(first)
         for at, (ask, (label, confidence, body)) in enumerate(zip(asks, told, strict=True)):
-            seat = ask.seat
+            if ask.seat is not seat:
+                seat, end = ask.seat, _end_of_answer(ask.seat)
             if ask.timer is not None:
                 ask.timer.cancel()
-            ask.told = texts.answer(ask.prediction, body, seat)
+            ask.told = b'{"prediction_id":"%b",%b%b' % (ask.prediction.encode(), body, end)
             ask.row = outputs.values[at]
             latency = clock - ask.began
             latencies.append(latency)
-            if self._outbox.wants(int(ask.prediction[:8], 16)):
+            if keeps_all or outbox.wants(int(ask.prediction[:8], 16)):
                 rows.append(
                     Row(ask.prediction, None, seat.role, ask.key, now, latency * 1000,
                         None, label, confidence)
@@ -269,19 +275,19 @@ class Predictor:
                 images.append(ask.data)
                 kept.append(at)
         self._count(asks, latencies)
-        if len(kept) < len(asks):
-            outputs = outputs.rows(kept)
         if not rows:
             self._send(asks)
             return
+        if len(kept) < len(asks):
+            outputs = outputs.rows(kept)
         flat = outputs.values.reshape(len(rows), -1)
-        batch = AnswerBatch(bundle, rows, images, flat, outputs.embeddings)
-        self._outbox.put(batch, lambda: self._send(asks))
+        batch = AnswerBatch(first.bundle, rows, images, flat, outputs.embeddings)
+        outbox.put(batch, functools.partial(self._send, asks))
 
     def _count(self, asks: list[Ask], latencies: list[float]) -> None:
         roles: dict[str, list[float]] = {}
         for ask, latency in zip(asks, latencies, strict=True):
-            roles.setdefault(ask.seat.role, []).append(latency)
+            roles.setdefault(ask.seats[ask.at].role, []).append(latency)
         short = asks[0].seat.bundle[:12]
         for role, those in roles.items():
             self.served[role] = self.served.get(role, 0) + len(those)
@@ -289,21 +295,29 @@ class Predictor:
             self._figures.observe("everloop_request_seconds", (short, role), those)
 
     def _send(self, asks: list[Ask]) -> None:
+        fleet = self.fleet
+        # Most of the time nobody has failed and nobody looks on.
+        is_calm = not fleet.has_failed and fleet.routes.shadow is None
         for ask in asks:
             if ask.problem is not None:
                 continue
-            # Failures count where another bundle could answer: then it was not the image.
-            self.fleet.answered(ask.seat)
-            for seat, why in ask.failures:
-                self.fleet.missed(seat, why)
-            self._end(ask)
-            if ask.seat.role != "shadow":
+            if not is_calm or ask.failures:
+                self._credit(ask)
+            self._open.pop(ask, None)
+            ask.done(ask)
+            if not is_calm and ask.seat.role != "shadow":
                 self._copy(ask)
+
+    def _credit(self, ask: Ask) -> None:
+        # Failures count where another bundle could answer: then it was not the image.
+        self.fleet.answered(ask.seat)
+        for seat, why in ask.failures:
+            self.fleet.missed(seat, why)
 
     def _missed(self, ask: Ask, why: str) -> None:
         """This seat has no answer: that is captured, and the next one is asked."""
         seat = ask.seat
-        ask.failures.append((seat, why))
+        ask.failures += ((seat, why),)
         row = Row(ask.prediction, None, seat.role, ask.key, time.time(),
                   (time.perf_counter() - ask.began) * 1000, why)  # fmt: skip
         self._figures.count("everloop_requests", (seat.bundle[:12], seat.role, "error"))
@@ -339,32 +353,18 @@ class Predictor:
             for seat, why in copy.failures:
                 self.fleet.missed(seat, why)
 
-    def _texts_of(self, seat: Seat) -> "_Texts":
-        found = self._texts.get(seat.bundle)
-        if found is None:
-            self._texts = {b: t for b, t in self._texts.items() if b in self.fleet.loaded}
-            found = self._texts[seat.bundle] = _Texts(seat)
-        return found
-
     async def close(self) -> None:
         """Drop the shadow's queue and the threads."""
         await self.mirror.close()
         self._pool.shutdown(wait=False)
 
 
-class _Texts:
-    """The parts of a bundle's answers that are always the same."""
+@functools.lru_cache(maxsize=256)
+def _tail(bundle: BundleId, role: str, variant: str | None) -> bytes:
+    named = b"" if variant is None else b',"variant":' + _encode(variant)
+    return b',"bundle":%b,"role":%b%b}' % (_encode(bundle), _encode(role), named)
 
-    def __init__(self, seat: Seat) -> None:
-        self._bundle = _encode(seat.bundle)
 
-    def answer(self, prediction: str, body: bytes, seat: Seat) -> bytes:
-        """The answer as JSON; `body`: what its kind says."""
-        variant = b"" if seat.variant is None else b',"variant":' + _encode(seat.variant)
-        return b'{"prediction_id":"%b",%b,"bundle":%b,"role":"%b"%b}' % (
-            prediction.encode(),
-            body,
-            self._bundle,
-            seat.role.encode(),
-            variant,
-        )
+def _end_of_answer(seat: Seat) -> bytes:
+    """What an answer's JSON ends with, whatever was asked."""
+    return _tail(seat.bundle, seat.role, seat.variant)

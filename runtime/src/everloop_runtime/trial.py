@@ -10,12 +10,14 @@ ONNX Runtime costs.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,13 +61,29 @@ def try_bundle(bundle: "Bundle", limits: TrialLimits, images: ImageLimits) -> No
     mark = _mark(bundle, limits)
     if mark is not None and mark.exists():
         return
-    verdict = _run(_question(bundle, limits, images), limits.seconds)
-    if verdict != "passed":
-        raise Refused(f"bundle {bundle.id[:8]} failed its trial: {verdict}")
-    if mark is not None:
-        # A read-only place is no reason to refuse; the next start tries again.
+    with _one_at_a_time(bundle.path):
+        if mark is not None and mark.exists():
+            return
+        verdict = _run(_question(bundle, limits, images), limits.seconds)
+        if verdict != "passed":
+            raise Refused(f"bundle {bundle.id[:8]} failed its trial: {verdict}")
+        if mark is not None:
+            # A read-only place is no reason to refuse; the next start tries again.
+            with contextlib.suppress(OSError):
+                write_atomic(mark, canonical_json({"bundle": bundle.id, "versions": _versions()}))
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Workers of one service that start together wait for one trial of the bundle in `folder`."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Where there are no locks, each tries it.
         with contextlib.suppress(OSError):
-            write_atomic(mark, canonical_json({"bundle": bundle.id, "versions": _versions()}))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _mark(bundle: "Bundle", limits: TrialLimits) -> Path | None:

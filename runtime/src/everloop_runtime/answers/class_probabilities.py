@@ -1,6 +1,6 @@
 """One class of several: a probability each, which add up to 1."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +27,7 @@ class ClassProbabilities:
         self.shape = (len(self.classes),)
         self.raw_shape = self.shape
         self._labels = [_encode(name) for name in self.classes]
+        self._object = object_of(self.classes)
 
     def declaration(self) -> Mapping[str, Any]:
         """The manifest's entry `answer`."""
@@ -43,7 +44,7 @@ class ClassProbabilities:
                 % (
                     self._labels[winner],
                     _encode(row[winner]),
-                    _encode(dict(zip(self.classes, row, strict=True))),
+                    self._object(row),
                 ),
             )
             for winner, row in zip(best, values.tolist(), strict=True)
@@ -72,6 +73,23 @@ class ClassProbabilities:
             "confidence": {"type": "number", "minimum": 0, "maximum": 1.0001},
             "probabilities": {"type": "object", "additionalProperties": {"type": "number"}},
         }
+
+
+def object_of(names: Sequence[str]) -> Callable[[Sequence[float]], bytes]:
+    """What writes numbers, one a name, as a JSON object.
+
+    >>> object_of(("cat", "dog"))([0.25, 0.75])
+    b'{"cat":0.25,"dog":0.75}'
+    """
+    fields = [(f"n{at}", float) for at in range(len(names))]
+    called = {field: name for (field, _), name in zip(fields, names, strict=True)}
+    try:
+        # A type of its own is written several times as fast as a dictionary.
+        made = msgspec.defstruct("Numbers", fields, rename=called)
+    except ValueError:
+        # It takes no names that need escaping.
+        return lambda row: _encode(dict(zip(names, row, strict=True)))
+    return lambda row: _encode(made(*row))
 
 
 def read_probabilities(told: Mapping[str, Any], classes: Sequence[str]) -> "NDArray[np.float32]":
