@@ -1,5 +1,6 @@
 """Load by wrk, and what a server costs under it."""
 
+import contextlib
 import os
 import re
 import signal
@@ -8,12 +9,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import Ask
+from peers import Ask, is_right
 
+_MARK = "BENCH_SERVER"
 _TICKS = os.sysconf("SC_CLK_TCK")
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
@@ -34,23 +35,39 @@ class Result:
     ready_s: float = 0.0
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
-    command: Sequence[str], ask: Ask, port: int, cwd: Path, environment: Mapping[str, str]
-) -> Iterator[tuple[int, float]]:
-    """A server's process and the seconds until it answered rightly; ended on leaving."""
+    command: Sequence[str],
+    ask: Ask,
+    port: int,
+    cwd: Path,
+    environment: Mapping[str, str],
+    expected: Sequence[float] | None = None,
+) -> Iterator[float]:
+    """A server, and the seconds until it answered; ended on leaving.
+
+    `expected`: the probabilities that it must answer; None, and any answer will do.
+    """
     began = time.monotonic()
     log = (cwd if os.access(cwd, os.W_OK) else Path("/tmp")) / f"server-{port}.log"  # noqa: S108
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, cwd=cwd, env=dict(environment), stdout=out, stderr=out, start_new_session=True
+            command,
+            cwd=cwd,
+            env={**environment, _MARK: str(port)},
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
-        while not _answers(port, ask):
+        while (answer := _answer(port, ask)) is None:
             if process.poll() is not None or time.monotonic() - began > 180:
                 raise SystemExit(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
             time.sleep(0.02)
-        yield process.pid, time.monotonic() - began
+        ready = time.monotonic() - began
+        if expected is not None and not is_right(answer, expected):
+            raise SystemExit(f"{command[0]} gives a wrong answer: {answer[:500]!r}")
+        yield ready
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -58,23 +75,26 @@ def running(
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        for left in _family(port):
+            # Some servers leave processes behind that listen on.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
         log.unlink(missing_ok=True)
 
 
-def _answers(port: int, ask: Ask) -> bool:
+def _answer(port: int, ask: Ask) -> bytes | None:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}{ask.path}", ask.body, {"Content-Type": ask.kind}
     )
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return bool(answer.status == 200)
+            told: bytes = answer.read()
+            return told
     except (OSError, urllib.error.URLError):
-        return False
+        return None
 
 
-def measure(
-    name: str, pid: int, ask: Ask, port: int, seconds: int, connections: int, work: Path
-) -> Result:
+def measure(name: str, ask: Ask, port: int, seconds: int, connections: int, work: Path) -> Result:
     """Load a running server."""
     script, body = work / "ask.lua", work / "body"
     body.write_bytes(ask.body)
@@ -82,14 +102,14 @@ def measure(
         f'local f = io.open("{body}", "rb")\nwrk.body = f:read("*all")\nf:close()\n'
         f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "{ask.kind}"\n'
     )
-    family = _family(pid)
+    family = _family(port)
     before = _cpu(family)
     done = subprocess.run(
         ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency", "--timeout", "30",
          "-s", str(script), f"http://127.0.0.1:{port}{ask.path}"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
-    family = _family(pid)
+    family = _family(port)
     spent, out = _cpu(family) - before, done.stdout
     asked = int(_found(r"(\d+) requests in", out))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
@@ -115,16 +135,16 @@ def _ms(out: str, share: str) -> float:
     return float(number) * _UNITS[unit]
 
 
-def _family(pid: int) -> list[int]:
-    """A process and all that come from it; those that left it are found by its session."""
-    found = []
+def _family(port: int) -> list[int]:
+    """All processes of the server on a port, whatever they became: they keep its environment."""
+    mark, found = f"{_MARK}={port}".encode(), []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                environment = (entry / "environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if int(fields[3]) == pid:
+            if mark in environment:
                 found.append(int(entry.name))
     return found
 

@@ -32,6 +32,13 @@ def picture(kind: str, seed: int) -> bytes:
     return out.getvalue()
 
 
+def expected(kind: str, onnx: bytes, image: bytes) -> list[float]:
+    """The probabilities that a picture is to be answered with."""
+    pixels = to_array(image, SPECS[kind])
+    found: list[float] = Graph(onnx).run(pixels[None]).values[0].tolist()
+    return found
+
+
 def bundle(kind: str, bundles: Path) -> BundleId:
     """The bundle of one of the models, built if it is not there."""
     torch.manual_seed(0)

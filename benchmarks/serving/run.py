@@ -59,13 +59,14 @@ class _Model:
 
     def __init__(self, kind: str, work: Path, options: argparse.Namespace) -> None:
         sys.path[:0] = [str(ROOT / "src"), str(ROOT / "runtime/src")]
-        from models import bundle, picture
+        from models import bundle, expected, picture
 
         self.kind, self.work, self.options = kind, work, options
         work.mkdir()
         self.bundle = bundle(kind, work / "bundles")
         self.picture = picture(kind, 3)
         self.model = work / "bundles" / self.bundle / "model.onnx"
+        self.expected = expected(kind, self.model.read_bytes(), self.picture)
         self.results: list[Result] = []
         self.inside = {"per_second": 0.0, "alone_ms": 0.0}
         self.single: Result | None = None
@@ -107,14 +108,14 @@ class _Model:
         if name == "everloop-uncaptured":
             command += ["--capture-mode", "sampled", "--capture-share", "0"]
         ask = Ask("/v1/predict", self.picture)
-        with running(command, ask, port, self.work, os.environ) as (pid, ready):
-            self._measure(name, pid, ask, port, ready)
+        with running(command, ask, port, self.work, os.environ, self.expected) as ready:
+            self._measure(name, ask, port, ready)
         if name == "everloop":
             command[command.index("--workers") + 1] = "1"
-            with running(command, ask, port, self.work, os.environ) as (pid, ready):
+            with running(command, ask, port, self.work, os.environ, self.expected) as ready:
                 seconds = self.options.seconds
-                measure("warm", pid, ask, port, 1, 1, self.work)
-                one = measure(name, pid, ask, port, seconds, 1, self.work)
+                measure("warm", ask, port, 1, 1, self.work)
+                one = measure(name, ask, port, seconds, 1, self.work)
                 self.single = Result(**{**vars(one), "ready_s": ready})
 
     def _floor(self, name: str) -> None:
@@ -130,21 +131,21 @@ class _Model:
                 "floor-granian": [f"{programs}/granian", "--interface", "rsgi", "floors:rsgi",
                                   "--no-access-log", "--port", str(port)],
             }[name]  # fmt: skip
-        with running(command, ask, port, HERE, os.environ) as (pid, ready):
-            self._measure(name, pid, ask, port, ready)
+        with running(command, ask, port, HERE, os.environ) as ready:
+            self._measure(name, ask, port, ready)
 
     def _peer(self, name: str) -> None:
         port = _free_port()
         programs = install(name, self._environments())
         command, environment = command_of(name, programs, self.work / name, port)
         ask = request_of(PEERS[name], self.picture)
-        with running(command, ask, port, CONTENDERS, environment) as (pid, ready):
-            self._measure(name, pid, ask, port, ready)
+        with running(command, ask, port, CONTENDERS, environment, self.expected) as ready:
+            self._measure(name, ask, port, ready)
 
-    def _measure(self, name: str, pid: int, ask: Ask, port: int, ready: float) -> None:
+    def _measure(self, name: str, ask: Ask, port: int, ready: float) -> None:
         connections, seconds = self.options.connections, self.options.seconds
-        measure("warm", pid, ask, port, 2, connections, self.work)
-        found = measure(name, pid, ask, port, seconds, connections, self.work)
+        measure("warm", ask, port, 2, connections, self.work)
+        found = measure(name, ask, port, seconds, connections, self.work)
         self.results.append(Result(**{**vars(found), "ready_s": ready}))
 
     def _environments(self) -> Path:
