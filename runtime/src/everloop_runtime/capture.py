@@ -12,31 +12,22 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from everloop_runtime.files import sync_directory
-from everloop_runtime.ids import BundleId, SampleId, sample_id
+from everloop_runtime.disk import Disk
+from everloop_runtime.ids import SampleId
+from everloop_runtime.records import AnswerBatch, Record, count, encode
 from everloop_runtime.segments import (
     OPEN,
     SEALED,
     Captured,
     FeedbackRecord,
-    Row,
-    answers_frame,
-    feedback_frame,
-    image_frame,
     read_feedback,
     read_segment,
-    row_of,
     whole_frames,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = [
     "AnswerBatch",
@@ -73,46 +64,6 @@ class CapturePolicy:
     fsync_interval: float = 0.05
     rotate_seconds: float = 2.0
     rotate_bytes: int = 64_000_000
-
-
-@dataclass(slots=True)
-class AnswerBatch:
-    """Some answers of one bundle; `images` are their original bytes, in the same order."""
-
-    bundle: BundleId
-    rows: list[Row]
-    images: list[bytes]
-    probabilities: "NDArray[np.float32] | None" = None
-    embeddings: "NDArray[np.float32] | None" = None
-
-
-Record = AnswerBatch | FeedbackRecord | Captured
-
-
-class Disk:
-    """What a writer asks of the file system; a test puts another in its place."""
-
-    def create(self, path: Path) -> int:
-        """A new file, open for appending and locked by this process."""
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return handle
-
-    def write(self, handle: int, parts: Sequence[bytes]) -> None:
-        """Hand all the parts to the operating system."""
-        data = b"".join(parts)
-        left = memoryview(data)
-        while left:
-            # A write may take less than it was given.
-            left = left[os.write(handle, left) :]
-
-    def sync(self, handle: int) -> None:
-        """Return once the file's bytes are on the disk."""
-        os.fdatasync(handle)
-
-    def sync_names(self, folder: Path) -> None:
-        """Return once the names in a folder are on the disk."""
-        sync_directory(folder)
 
 
 @dataclass(slots=True)
@@ -164,7 +115,7 @@ class CaptureWriter:
             if kept and self._policy.mode == "sync":
                 kept = self._sync()
             if not kept:
-                self.dropped += _count(record)
+                self.dropped += count(record)
         return kept
 
     def _append(self, record: Record) -> bool:
@@ -177,7 +128,7 @@ class CaptureWriter:
             self.complaint = f"{self._folder} takes no new segment: {error}"
             return False
         fresh: dict[bytes, SampleId] = {}
-        parts = _encode(record, segment.images, fresh)
+        parts = encode(record, segment.images, fresh)
         try:
             self._disk.write(segment.handle, parts)
         except OSError as error:
@@ -293,7 +244,7 @@ class CaptureWriter:
             os.truncate(segment.path, segment.durable)
         self._leave(segment)
         again, self._unsynced = self._unsynced, []
-        lost = sum(_count(record) for record in again if not self._append(record))
+        lost = sum(count(record) for record in again if not self._append(record))
         self.dropped += lost
         self.complaint = f"{segment.path.name} could not be synced: {error}"
 
@@ -313,37 +264,6 @@ class CaptureWriter:
         self._closed.set()
         self._ticker.join()
         self.seal()
-
-
-def _count(record: Record) -> int:
-    return len(record.rows) if isinstance(record, AnswerBatch) else 1
-
-
-def _encode(
-    record: Record, known: dict[bytes, SampleId], fresh: dict[bytes, SampleId]
-) -> list[bytes]:
-    """The frames of a record; images that the segment does not hold yet are added to `fresh`."""
-    if isinstance(record, FeedbackRecord):
-        return feedback_frame(record)
-    batch = _batch(record) if isinstance(record, Captured) else record
-    parts: list[bytes] = []
-    for row, image in zip(batch.rows, batch.images, strict=True):
-        row.sample = known.get(image) or fresh.get(image)
-        if row.sample is None:
-            row.sample = fresh[image] = sample_id(image)
-            parts += image_frame(row.sample, image)
-    return parts + answers_frame(batch.bundle, batch.rows, batch.probabilities, batch.embeddings)
-
-
-def _batch(record: Captured) -> AnswerBatch:
-    import numpy as np
-
-    row = row_of(record, None)
-    batch = AnswerBatch(record.bundle, [row], [record.image])
-    if record.status == "ok":
-        batch.probabilities = np.array([record.probabilities], np.float32)
-        batch.embeddings = np.array([record.embedding], np.float32)
-    return batch
 
 
 def seal_leftovers(folder: Path) -> int:

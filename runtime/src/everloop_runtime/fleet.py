@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from everloop_runtime.admission import Admission, admit
 from everloop_runtime.batching import Batcher
@@ -15,22 +14,17 @@ from everloop_runtime.ids import BundleId
 from everloop_runtime.isolation import IsolatedModel
 from everloop_runtime.model import Model
 from everloop_runtime.routes import (
+    LEASED,
     Choice,
-    Experiment,
     Leased,
     Role,
     Routes,
     choose,
+    lease_of,
     mirrored,
+    only_loaded,
     read_routes,
 )
-
-_LEASED: tuple[Leased, ...] = ("canary", "shadow", "experiment")
-
-
-class _Leasable(Protocol):
-    @property
-    def lease_seconds(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +104,8 @@ class Fleet:
         now = time.monotonic()
         return frozenset(
             part
-            for part in _LEASED
-            if (lease := _lease(self._routes, part)) is not None
+            for part in LEASED
+            if (lease := lease_of(self._routes, part)) is not None
             and now - self._renewed_at.get(part, now) < lease.lease_seconds
         )
 
@@ -236,15 +230,15 @@ class Fleet:
         )
 
     def _apply(self, wanted: Routes) -> None:
-        for part in _LEASED:
-            if _lease(wanted, part) != _lease(self._wanted, part):
+        for part in LEASED:
+            if lease_of(wanted, part) != lease_of(self._wanted, part):
                 self._renewed_at[part] = time.monotonic()
         self._wanted = wanted
         champion = wanted.champion
         if champion not in self._loaded and champion is not None:
             # A champion that cannot be loaded is not taken up: the old one goes on.
             champion = self._routes.champion
-        self._routes = _only_loaded(wanted, self.loaded).model_copy(update={"champion": champion})
+        self._routes = only_loaded(wanted, self.loaded).model_copy(update={"champion": champion})
         named = wanted.named()
         standing = {champion, wanted.fallback, wanted.warm}
         # Requests in flight hold their own reference to the model they began with.
@@ -266,34 +260,6 @@ class Fleet:
         for batcher in self._trials.values():
             if isinstance(batcher.model, IsolatedModel):
                 batcher.model.close()
-
-
-def _lease(routes: Routes, part: Leased) -> _Leasable | None:
-    found: _Leasable | None = getattr(routes, part)
-    return found
-
-
-def _only_loaded(wanted: Routes, loaded: tuple[BundleId, ...]) -> Routes:
-    """The document without the parts whose bundle cannot answer."""
-    canary, shadow, experiment = wanted.canary, wanted.shadow, wanted.experiment
-    if experiment is not None:
-        experiment = _able(experiment, loaded)
-    return wanted.model_copy(
-        update={
-            "canary": canary if canary is not None and canary.bundle in loaded else None,
-            "shadow": shadow if shadow is not None and shadow.bundle in loaded else None,
-            "experiment": experiment,
-            "fallback": wanted.fallback if wanted.fallback in loaded else None,
-            "warm": wanted.warm if wanted.warm in loaded else None,
-        }
-    )
-
-
-def _able(experiment: Experiment, loaded: tuple[BundleId, ...]) -> Experiment | None:
-    # A variant that cannot be loaded keeps its place in the draw: nobody else's key moves. Its
-    # own keys have no seat with it and are answered by the champion.
-    able = any(variant.bundle in loaded for variant in experiment.variants)
-    return experiment if able else None
 
 
 async def _retire(batcher: Batcher) -> None:

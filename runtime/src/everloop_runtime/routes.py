@@ -18,6 +18,7 @@ Role = Literal["champion", "canary", "variant", "shadow", "fallback"]
 
 Leased = Literal["canary", "shadow", "experiment"]
 """The parts of the document that end by themselves when nobody renews them."""
+LEASED: tuple[Leased, ...] = ("canary", "shadow", "experiment")
 
 _Bundle = Annotated[BundleId, Field(pattern=r"^[0-9a-f]{64}$")]
 _ROUNDING = 1e-9
@@ -27,7 +28,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class _Lease(_Part):
+class Lease(_Part):
     """What ends unless it is renewed."""
 
     lease_seconds: float = Field(gt=0)
@@ -36,7 +37,7 @@ class _Lease(_Part):
     """Each new number renews the lease."""
 
 
-class CanaryRoute(_Lease):
+class CanaryRoute(Lease):
     """A candidate's share, which is a lease."""
 
     bundle: _Bundle
@@ -45,7 +46,7 @@ class CanaryRoute(_Lease):
     """Keys that go to it whatever the share is: testers, one camera."""
 
 
-class ShadowRoute(_Lease):
+class ShadowRoute(Lease):
     """A candidate that sees copies of requests; its answers are captured and given to nobody."""
 
     bundle: _Bundle
@@ -61,7 +62,7 @@ class Variant(_Part):
     share: float = Field(gt=0, le=1)
 
 
-class Experiment(_Lease):
+class Experiment(Lease):
     """An A/B test: named variants with shares; who is in none of them stays with the champion."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
@@ -150,6 +151,35 @@ def choose(routes: Routes, key: str, live: Container[Leased]) -> Choice:
 
 def _draws(canary: CanaryRoute, key: str) -> bool:
     return key in canary.keys or place(canary.bundle, key) < canary.share
+
+
+def lease_of(routes: Routes, part: Leased) -> Lease | None:
+    """A part that ends unless it is renewed; None when it is not there."""
+    found: Lease | None = getattr(routes, part)
+    return found
+
+
+def only_loaded(wanted: Routes, loaded: Container[BundleId]) -> Routes:
+    """The document without the parts whose bundle cannot answer."""
+    canary, shadow, experiment = wanted.canary, wanted.shadow, wanted.experiment
+    if experiment is not None:
+        experiment = _able(experiment, loaded)
+    return wanted.model_copy(
+        update={
+            "canary": canary if canary is not None and canary.bundle in loaded else None,
+            "shadow": shadow if shadow is not None and shadow.bundle in loaded else None,
+            "experiment": experiment,
+            "fallback": wanted.fallback if wanted.fallback in loaded else None,
+            "warm": wanted.warm if wanted.warm in loaded else None,
+        }
+    )
+
+
+def _able(experiment: Experiment, loaded: Container[BundleId]) -> Experiment | None:
+    # A variant that cannot be loaded keeps its place in the draw: nobody else's key moves. Its
+    # own keys have no seat with it and are answered by the champion.
+    able = any(variant.bundle in loaded for variant in experiment.variants)
+    return experiment if able else None
 
 
 def mirrored(routes: Routes, key: str, live: Container[Leased]) -> BundleId | None:
