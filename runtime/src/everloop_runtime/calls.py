@@ -84,6 +84,7 @@ class Calls:
         return pause if error.after is None else min(error.after, _LONGEST_ASKED) + pause
 
     def read(self, path: str, response: "httpx.Response") -> dict[str, Any]:
+        """What was answered; raises `Again` or `Refused` with what is wrong."""
         if response.status_code < _CLIENT_ERROR:
             told: dict[str, Any] = response.json()
             return told
@@ -110,6 +111,7 @@ def _headers(api_key: str | None, traceparent: str | None) -> dict[str, str]:
 
 
 def one_sample(sample: Sample, key: str | None) -> dict[str, Any]:
+    """The request about one sample."""
     if isinstance(sample, Mapping):
         return {"json": {"row": sample} if key is None else {"row": sample, "key": key}}
     data: bytes = sample
@@ -120,6 +122,7 @@ def one_sample(sample: Sample, key: str | None) -> dict[str, Any]:
 
 
 def many_samples(samples: Sequence[Sample], key: str | None) -> dict[str, Any]:
+    """The request about several samples; `Refused` when some are rows and some images."""
     rows = [sample for sample in samples if isinstance(sample, Mapping)]
     images = [sample for sample in samples if not isinstance(sample, Mapping)]
     if rows and images:
@@ -133,10 +136,12 @@ def many_samples(samples: Sequence[Sample], key: str | None) -> dict[str, Any]:
 
 
 def feedback_body(prediction: str, kind: str, value: Json) -> dict[str, Any]:
+    """The request that tells what became known of an answer."""
     return {"json": {"prediction_id": prediction, "kind": kind, "value": value}}
 
 
 def prediction(told: Mapping[str, Any]) -> Prediction:
+    """One answer."""
     return Prediction(
         PredictionId(told["prediction_id"]),
         told.get("label", ""),
@@ -149,6 +154,7 @@ def prediction(told: Mapping[str, Any]) -> Prediction:
 
 
 def predictions(told: Mapping[str, Any]) -> list[Prediction | Refused]:
+    """The answers of a request about several; a refused sample has its reason in its place."""
     return [
         Refused(f"{one['error']['message']}; {one['error']['remedy']}")
         if "error" in one
