@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -49,7 +50,7 @@ def running(
     `expected`: the probabilities that it must answer; None, and any answer will do.
     """
     began = time.monotonic()
-    log = (cwd if os.access(cwd, os.W_OK) else Path("/tmp")) / f"server-{port}.log"  # noqa: S108
+    log = Path(tempfile.gettempdir()) / f"server-{port}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             command,
