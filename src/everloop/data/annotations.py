@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from json.encoder import encode_basestring
 from operator import attrgetter
 from typing import Literal, TypeAlias, cast
 
@@ -11,7 +12,7 @@ from everloop.data.forgotten import Forgotten
 from everloop.data.schemas import Tables
 from everloop.data.tables import text
 from everloop.ids import AnnotationId, SampleId
-from everloop_runtime.ids import digest_json
+from everloop_runtime.ids import digest_bytes
 
 Kind: TypeAlias = Literal["person", "client", "import", "model"]
 
@@ -38,8 +39,9 @@ def annotation_id(
 
     `supersedes`: their last statement on that occasion, where this one changes it.
     """
-    said = [sample, label, by, origin]
-    return AnnotationId(digest_json(said if supersedes is None else [*said, supersedes]))
+    said = (sample, label, by, origin, *(() if supersedes is None else (supersedes,)))
+    # Their canonical JSON, written by hand: an import makes one a sample.
+    return AnnotationId(digest_bytes(f"[{','.join(map(encode_basestring, said))}]".encode()))
 
 
 class Annotations:

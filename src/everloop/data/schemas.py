@@ -1,9 +1,14 @@
 """The three tables that samples and their labels lie in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from everloop.data.location import Place
 from everloop.data.tables import LanceTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,14 @@ class Tables:
         data = {"id": text, "data": pa.large_binary()}
         return cls(
             LanceTable(place / "bytes.lance", pa.schema(list(data.items()))),
-            LanceTable(place / "facts.lance", pa.schema(list(facts.items()))),
-            LanceTable(place / "annotations.lance", pa.schema(list(annotations.items()))),
+            LanceTable(place / "facts.lance", _quickly_written(facts)),
+            LanceTable(place / "annotations.lance", _quickly_written(annotations)),
         )
+
+
+def _quickly_written(columns: "Mapping[str, pa.DataType]") -> "pa.Schema":
+    """To try how each column of each append compresses best takes longer than to write it."""
+    import pyarrow as pa
+
+    plain = {b"lance-encoding:compression": b"none"}
+    return pa.schema([pa.field(name, kind, metadata=plain) for name, kind in columns.items()])

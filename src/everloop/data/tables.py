@@ -78,14 +78,12 @@ class LanceTable:
         """Add rows in one commit. Raises `Unavailable` when others' commits keep coming first."""
         import lance
 
-        if self.dataset() is None:
-            self._create()
-        uri, options = self._address
+        _, options = self._address
         for attempt in range(_ATTEMPTS):
             try:
-                self._widen()
-                lance.write_dataset(
-                    rows, uri, schema=self._schema, mode="append", storage_options=options
+                dataset = self._made()
+                self._open = lance.write_dataset(
+                    rows, dataset, schema=self._schema, mode="append", storage_options=options
                 )
             except (OSError, ValueError) as error:
                 if not _is_of_storage(error):
@@ -114,15 +112,18 @@ class LanceTable:
             for path in (*made.glob("_transactions/*"), *made.glob(f"{_VERSIONS}/*{_MANIFEST}")):
                 self._files.put(path.relative_to(made).as_posix(), path.read_bytes())
 
-    def _widen(self) -> None:
-        """Give a dataset of an older schema the columns it lacks, empty in the rows it has."""
+    def _made(self) -> "lance.LanceDataset":
+        """The newest version, made where there was none. One of an older schema gets the columns
+        it lacks, empty in the rows it has."""
         dataset = self.dataset()
-        if dataset is None:
-            return
+        while dataset is None:
+            self._create()
+            dataset = self.dataset()
         lacking = [field for field in self._schema if field.name not in dataset.schema.names]
         if lacking:
             # When two processes do it at once, one of them meets a conflict and looks again.
             dataset.add_columns(lacking)
+        return dataset
 
     def version(self) -> int:
         """Grows with each append; 0 before the first."""

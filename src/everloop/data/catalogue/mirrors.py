@@ -62,6 +62,8 @@ def find(
     `beside`: a join with what else is known by their numbers.
     """
     wanted = frozenset(samples)
+    if not wanted:
+        return {}
     found = connection.execute(
         f"SELECT s.id, {columns} FROM json_each(?) AS asked "  # noqa: S608 - columns are ours
         f"CROSS JOIN sample AS s ON s.key = asked.value {beside}",
@@ -192,28 +194,30 @@ def _forget_lost(connection: sqlite3.Connection) -> None:
 def _see_annotations(connection: sqlite3.Connection, met: Met, rows: "pa.Table") -> None:
     import pyarrow as pa
 
-    columns = ("sample", "id", "label", "by", "kind", "confidence", "origin")
-    told = [rows.column(name).to_pylist() for name in columns]
+    names, annotations, kinds = (rows.column(name).to_pylist() for name in ("sample", "id", "kind"))
     moments = rows.column("at").cast(pa.int64()).to_pylist()
-    columns_known = "n, side, said, kind, at, annotation"
-    before = find(connection, columns_known, told[0], "LEFT JOIN standing USING (n)")
-    unmet = dict.fromkeys(name for name in told[0] if name not in before)
+    plain = (rows.column(name).to_pylist() for name in ("label", "by", "confidence", "origin"))
+    columns = "n, side, said, kind, at, annotation"
+    before = find(connection, columns, names, "LEFT JOIN standing USING (n)")
+    unmet = dict.fromkeys(name for name in names if name not in before)
     _meet_all(connection, met, unmet)
     before.update((name, (met[name], *_UNKNOWN)) for name in unmet)
     said: dict[str, bytes] = {}
     weights: dict[str, tuple[int, int, str]] = {}
     label: dict[str, tuple[Any, ...]] = {}
-    for at, name, annotation, text, by, kind, confidence, origin in zip(
-        moments, *told, strict=True
+    for name, annotation, kind, at, text, by, confidence, origin in zip(
+        names, annotations, kinds, moments, *plain, strict=True
     ):
         _, _, known, rank, since, stands = before[name]
-        marks, mark = said.get(name, known or b""), said_mark(annotation)
-        if is_said(mark, marks):
+        marks, mark = said.get(name, known), said_mark(annotation)
+        if marks is not None and is_said(mark, marks):
             continue
-        said[name] = marks + mark
-        least = (RANK[rank], since, stands) if rank is not None else (0, 0, "")
+        said[name] = mark if marks is None else marks + mark
+        if kind == "model":
+            continue
         weight = (RANK[kind], at, annotation)
-        if kind == "model" or weight < weights.get(name, least):
+        least = weights.get(name) or (rank and (RANK[rank], since, stands))
+        if least and weight < least:
             continue
         weights[name] = weight
         label[name] = (annotation, text, by, kind, confidence, at, origin)

@@ -214,13 +214,19 @@ class View:
     def changed(self, since: int) -> "pa.Table":
         """`COLUMNS` of samples whose side or standing label changed after a change of that
         number; side or label is null where there is none now."""
-        rows = self._connection.execute(
-            f"SELECT DISTINCT n, {_TOLD} FROM change "  # noqa: S608 - columns are ours
-            "CROSS JOIN sample ON n BETWEEN first AND last LEFT JOIN standing USING (n) "
-            "WHERE seq > ?",
-            (since,),
-        ).fetchall()
-        return _table([row[1:] for row in rows])
+        ranges = self._connection.execute(
+            "SELECT first, last FROM change WHERE seq > ? ORDER BY first", (since,)
+        )
+        rows: list[tuple[str | None, ...]] = []
+        upto = 0
+        for first, last in ranges.fetchall():
+            rows += self._connection.execute(
+                f"SELECT {_TOLD} FROM sample LEFT JOIN standing USING (n) "  # noqa: S608 - ours
+                "WHERE n BETWEEN ? AND ?",
+                (max(first, upto + 1), last),
+            )
+            upto = max(upto, last)
+        return _table(rows)
 
     def told_of(self, samples: Sequence[SampleId]) -> "pa.Table":
         """The same of samples by their ids, those with a standing label."""
