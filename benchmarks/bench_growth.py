@@ -1,9 +1,10 @@
 """How cost grows: a store of 1,000 to 1,000,000 small samples, and then 1,000 more.
 
 Each size is a process of its own, so that its peak memory is its own. Told are the seconds of the
-increment (bytes, facts and labels in), of its snapshot, of the difference to the one before, and of
-opening the one before. An increment's cost must follow the increment: from the smallest store to
-the largest it may not grow by more than the factor below while the store grows a thousand times.
+increment (bytes, facts and labels in), of its snapshot, of looking for what looks like the new ones
+among all (the check for leaks; the looks are drawn at random), of the difference to the snapshot
+before, and of opening that. An increment's cost must follow the increment: from the smallest store
+to the largest it may not grow by more than the factor below while the store grows a thousand times.
 
     python benchmarks/bench_growth.py [largest]
 """
@@ -14,27 +15,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.checks.duplicates import CANDIDATES, LEAST_COSINE
+from everloop.data.examined import SIGNATURE_LENGTH, THUMBNAIL_SIDE, Examined
 from everloop.data.samples import NewSample
 from everloop.data.snapshot_diff import diff
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import Taken, take
+from everloop.ids import SampleId
 from everloop_runtime.ids import sample_id
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 MORE, ROUNDS, AT_ONCE = 1_000, 5, 20_000
 CLASSES = tuple(f"class {number}" for number in range(10))
 ALLOWED = 10.0
-STEPS = ("fill", "first snapshot", "+1,000", "snapshot", "diff", "open")
+STEPS = ("fill", "first snapshot", "+1,000", "snapshot", "alike", "diff", "open")
 
 _T = TypeVar("_T")
 
@@ -58,7 +63,7 @@ def main() -> None:
         rows.append(row)
         memory = (f"{row['peak']:.0f}", f"{row['fill peak']:.0f}")
         table.add_row(f"{size:,}", *(f"{row[step]:.4f}" for step in STEPS), *memory)
-    Console().print(table)
+    Console(width=110).print(table)
     worst = max(rows[-1][step] / rows[0][step] for step in STEPS[2:])
     grown = rows[-1]["samples"] / rows[0]["samples"]
     sys.stdout.write(
@@ -70,6 +75,9 @@ def main() -> None:
 def _measure(size: int, folder: Path) -> dict[str, float]:
     store = DataStore(folder)
     fill, _ = _timed(lambda: _grow(store, 0, size))
+    for start in range(0, size, AT_ONCE):
+        _examine(store, start, min(start + AT_ONCE, size))
+    store.examinations.follow()
     first, last = _timed(lambda: _take(store))
     told = {"samples": size, "fill": fill, "first snapshot": first, "fill peak": _peak()}
     steps: dict[str, list[float]] = {step: [] for step in STEPS[2:]}
@@ -82,14 +90,16 @@ def _measure(size: int, folder: Path) -> dict[str, float]:
     return {**told, **medians, "peak": _peak()}
 
 
-def _increment(store: DataStore, start: int, last: Taken) -> tuple[float, float, float, float]:
+def _increment(store: DataStore, start: int, last: Taken) -> tuple[float, ...]:
     grown, _ = _timed(lambda: _grow(store, start, start + MORE))
     taken, new = _timed(lambda: _take(store))
+    came = _examine(store, start, start + MORE)
+    alike, _ = _timed(lambda: store.examinations.alike(came, LEAST_COSINE, CANDIDATES))
     told, change = _timed(lambda: diff(store.snapshots, last.id, new.id))
     assert len(change.added) == MORE
     opened, rows = _timed(lambda: len(store.snapshots.open(last.id)))
     assert rows == start
-    return grown, taken, told, opened
+    return grown, taken, alike, told, opened
 
 
 def _grow(store: DataStore, start: int, end: int) -> None:
@@ -105,6 +115,22 @@ def _grow(store: DataStore, start: int, end: int) -> None:
         store.annotations.append(
             [_label(each, CLASSES[number % 10], now) for number, each in data.items()]
         )
+
+
+def _examine(store: DataStore, start: int, end: int) -> Sequence[SampleId]:
+    """Looks as pictures of something would have them: the lowest frequencies say the most."""
+    drawn = np.random.default_rng(start).normal(size=(end - start, SIGNATURE_LENGTH))
+    drawn /= np.sqrt(1 + np.arange(SIGNATURE_LENGTH))
+    looks = (drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float16)
+    names = [sample_id(b"%032d" % number) for number in range(start, end)]
+    plain = bytes(THUMBNAIL_SIDE**2)
+    store.examinations.append(
+        {
+            name: Examined("JPEG", 96, 96, 1, 1, 0.0, 0.0, 0.0, 0.0, look.tobytes(), plain)
+            for name, look in zip(names, looks, strict=True)
+        }
+    )
+    return names
 
 
 def _label(data: bytes, label: str, now: datetime) -> Annotation:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import TypeVar
 
 import lance
@@ -65,12 +66,15 @@ def main() -> None:
             "raw Lance": [_raw_lance(folder / f"raw-{n}", first, more) for n in range(ROUNDS)],
             "Parquet": [parquet(folder / f"parquet-{n}", first, more) for n in range(ROUNDS)],
         }
-        python = None if "--no-peers" in sys.argv else peer_python(folder / "peers")
-        if python is not None:
-            rows["datasets"] = [hugging_face(python, folder / "datasets", first, more)]
-            rows["DVC"] = [dvc(python, folder / "dvc", first, more)]
-        _print_versions(rows, f"{count:,} pictures of {size / 1000:.1f} KB")
         _print_reads(folder, files)
+        python = None if "--no-peers" in sys.argv else peer_python()
+        for name, peer in {"datasets": hugging_face, "DVC": dvc}.items():
+            try:
+                if python is not None:
+                    rows[name] = [peer(python, folder / name, first, more)]
+            except CalledProcessError as error:
+                sys.stdout.write(f"{name} failed: {error}: {str(error.stderr)[-500:]}\n")
+        _print_versions(rows, f"{count:,} pictures of {size / 1000:.1f} KB")
 
 
 def _print_versions(rows: dict[str, list[list[float]]], title: str) -> None:

@@ -1,7 +1,8 @@
 """The peers of the snapshot benchmark: DVC, a Hugging Face `datasets` directory, plain Parquet.
 
-DVC and `datasets` are installed into an environment of their own that is thrown away; each of their
-steps is timed as a user takes it, from a process that is already running where the tool has one.
+DVC and `datasets` are installed into an environment of their own, among the temporary files; each
+of their steps is timed as a user takes it, from a process that is already running where the tool
+has one.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from collections.abc import Callable, Sequence
@@ -42,16 +44,31 @@ print(json.dumps([one - began, two - one, time.perf_counter() - two]))
 """
 
 
-def peer_python(folder: Path) -> Path | None:
-    """An environment with DVC and `datasets` in `folder`; None where they cannot be installed."""
-    venv.create(folder, with_pip=True)
+def peer_python() -> Path | None:
+    """An environment with DVC and `datasets`, kept for the next time; None where they cannot be
+    installed."""
+    folder = Path(tempfile.gettempdir()) / f"everloop-bench-peers-{os.getuid()}"
     python = folder / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "-q", "dvc", "datasets"]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.stdout.write(f"DVC and datasets cannot be installed: {done.stderr.strip()[-200:]}\n")
-        return None
+    if not python.exists() or not _works(python):
+        sys.stdout.write("installing DVC and datasets into an environment of their own\n")
+        venv.create(folder, with_pip=True, clear=True)
+        install = [str(python), "-m", "pip", "install", "-q", "dvc", "datasets"]
+        done = subprocess.run(install, capture_output=True, text=True, check=False)
+        if done.returncode:
+            told = done.stderr.strip()[-200:]
+            sys.stdout.write(f"DVC and datasets cannot be installed: {told}\n")
+            return None
     return python
+
+
+def _works(python: Path) -> bool:
+    asked = [str(python), "-c", "import datasets, dvc.cli"]
+    return not subprocess.run(asked, capture_output=True, check=False, env=_alone()).returncode
+
+
+def _alone() -> dict[str, str]:
+    """Without this project on the path, and without calls home."""
+    return {**os.environ, "PYTHONPATH": "", "DVC_NO_ANALYTICS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def dvc(python: Path, folder: Path, first: Sequence[Path], more: Sequence[Path]) -> list[float]:
@@ -59,7 +76,7 @@ def dvc(python: Path, folder: Path, first: Sequence[Path], more: Sequence[Path])
     folder.mkdir()
     who = {f"GIT_{role}_{what}": "bench@example.org" for role in ("AUTHOR", "COMMITTER")
            for what in ("NAME", "EMAIL")}  # fmt: skip
-    environment = {**os.environ, **who, "DVC_NO_ANALYTICS": "1", "PYTHONPATH": ""}
+    environment = _alone() | who
 
     def run(*command: str) -> None:
         subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=True)
@@ -89,7 +106,7 @@ def hugging_face(
     done = subprocess.run(
         [str(python), "-c", _DATASETS],
         cwd=folder, input=told, capture_output=True, text=True, check=True,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": ""},
+        env=_alone(),
     )  # fmt: skip
     seconds: list[float] = json.loads(done.stdout.splitlines()[-1])
     return seconds
