@@ -1,5 +1,6 @@
 """Images come raw, as a form or in JSON, one or many; feedback comes back; all of it bounded."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from tests.support.pictures import flat
 from tests.support.services import Running, running_service
 
 from everloop_runtime.capture import read_feedback, sealed_segments
-from everloop_runtime.client import AsyncClient, Prediction
+from everloop_runtime.client import AsyncClient, Client, Prediction, Statement
 from everloop_runtime.errors import Refused
 from everloop_runtime.routes import Routes
 
@@ -110,6 +111,32 @@ def test_feedback_is_durable_beside_the_answers(service: Running, http: httpx.Cl
         ("f" * 32, "event", {"bought": 3}),
         (prediction, "label", "bright"),
     ]
+
+
+def test_of_many_statements_those_that_are_refused_are_named_and_the_others_kept(
+    service: Running,
+) -> None:
+    said = [Statement(f"{n:032x}", "label", "bright") for n in range(40)]
+    said[7], said[31] = Statement("7", "label", 7), Statement("", "event", "bought")
+    with service.client() as client:
+        told = list(client.feedback_many(said, batch=25))
+        client.flush()
+
+    async def again() -> list[Refused | None]:
+        async with AsyncClient(service.url) as client:
+            return await client.feedback_many(said, batch=25)
+
+    for found in (told, asyncio.run(again())):
+        assert [n for n, error in enumerate(found) if error is not None] == [7, 31]
+        assert "the value of a label is its text" in str(found[7])
+    kept = [one for path in sealed_segments(service.capture) for one in read_feedback(path)]
+    sent = {s.prediction for s in said}
+    assert {one.prediction for one in kept} & sent == sent - {"7", ""}
+
+
+def test_what_is_wrong_with_no_statement_is_raised_at_once(service: Running) -> None:
+    with Client(f"{service.url}/nowhere") as client, pytest.raises(Refused, match="404"):
+        list(client.feedback_many([Statement("0" * 32, "label", "bright")] * 9))
 
 
 @pytest.mark.parametrize(

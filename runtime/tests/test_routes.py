@@ -12,6 +12,7 @@ from everloop.ids import BundleId
 from everloop_runtime.errors import Refused
 from everloop_runtime.routes import (
     CanaryRoute,
+    Choice,
     Experiment,
     Leased,
     Routes,
@@ -77,6 +78,19 @@ def test_an_experiment_gives_each_variant_its_share_and_each_key_one_variant() -
     # Six standard deviations of a binomial draw.
     assert all(abs(counts[name] - 2000) < 6 * 38.8 for name in ("one", "two"))
     assert {(c.variant, c.bundle) for c in chosen} == {("one", B), ("two", C), (None, A)}
+
+
+def test_the_keys_of_a_variant_taken_out_are_the_champions_and_no_others_move() -> None:
+    routes = _experiment()
+    assert routes.experiment is not None
+    one, two = routes.experiment.variants
+    out = Variant(name=one.name, bundle=one.bundle, share=one.share, out=True)
+    left = routes.experiment.model_copy(update={"variants": (out, two)})
+    after = routes.model_copy(update={"experiment": left})
+    assert after.trials() == (C,) and B not in after.named()
+    for key in (f"user {n}" for n in range(2000)):
+        was, now = choose(routes, key, LIVE), choose(after, key, LIVE)
+        assert now == (Choice("champion", A) if was.variant == "one" else was)
 
 
 def test_another_experiment_draws_anew() -> None:

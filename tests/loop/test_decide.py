@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.support.simulation import FAILING, HEALTHY, Simulation
+from tests.support.simulation import FAILING, HEALTHY, Simulation, served
 
 from everloop.ids import BundleId
 from everloop.loop.decide import ARMS, decide
@@ -601,3 +601,77 @@ def test_traffic_moves_once_a_turn() -> None:
     for _ in range(5):
         life.turn()
     assert life.world.release.canary is None
+
+
+def _experimenting(level: int = 1) -> tuple[Simulation, BundleId]:
+    """A product with one variant on half of the traffic."""
+    life, bundle = _live(_policy(level)), BundleId("b" * 64)
+    life.overtake(bundle)
+    life.ask("experiment", {"name": "ab", "variants": [{"bundle": bundle, "share": 0.5}]})
+    life.turn()
+    return life, bundle
+
+
+def test_an_experiment_begins_when_a_person_asks_and_its_variants_are_fit() -> None:
+    life, bundle = _experimenting()
+    running = life.world.release.experiment
+    assert running is not None and [v.bundle for v in running.live] == [bundle]
+    assert "has served nothing yet" in _arm(life.turn(), "experiment").reason
+
+
+def test_a_variant_that_breaches_is_taken_out_with_the_reason() -> None:
+    life, bundle = _experimenting()
+    life.serve_variants(FAILING, HEALTHY)
+    decision = _arm(life.turn(), "experiment")
+    assert decision.action is not None and decision.action.kind == "take-out"
+    assert "errors: 400 of 500 requests failed" in decision.reason
+    assert life.world.release.experiment is None
+    life.ask("experiment", {"name": "again", "variants": [{"bundle": bundle, "share": 0.5}]})
+    assert "was sent back" in _arm(life.turn(), "requests").reason
+
+
+def test_a_variant_that_a_person_rejects_is_taken_out() -> None:
+    life, bundle = _experimenting()
+    life.decide_on(bundle, approved=False)
+    assert "ann rejected it" in _arm(life.turn(), "experiment").reason
+
+
+def test_a_variant_may_be_as_unsure_and_answer_as_differently_as_it_likes() -> None:
+    life, _ = _experimenting()
+    life.serve_variants(served(500, confidence=0.1), HEALTHY)
+    decision = _arm(life.turn(), "experiment")
+    assert decision.action is None and "not told apart yet by labels" in decision.reason
+
+
+def test_a_rollout_waits_until_the_experiment_has_ended() -> None:
+    life, _ = _experimenting(level=2)
+    _second(life)
+    _until(life, "verify")
+    for _ in range(5):
+        assert "waits until experiment ab has ended" in _arm(life.turn(), "roll-out").reason
+    life.ask("end-experiment", {"experiment": "ab"})
+    _until(life, "canary")
+    life.ask("experiment", {"name": "cd", "variants": [{"bundle": "b" * 64, "share": 0.5}]})
+    assert "is being rolled out" in _arm(life.turn(), "requests").reason
+
+
+def test_a_rollback_ends_the_experiment_and_keeps_the_champion() -> None:
+    life, _ = _experimenting()
+    champion = life.world.release.champion
+    life.ask("rollback", {})
+    life.turn()
+    assert (life.world.release.experiment, life.world.release.champion) == (None, champion)
+
+
+def test_what_crashed_while_an_experiment_began_or_ended_comes_to_its_end() -> None:
+    life, bundle = _live(_policy(1)), BundleId("b" * 64)
+    life.overtake(bundle)
+    life.ask("experiment", {"name": "ab", "variants": [{"bundle": bundle, "share": 0.5}]})
+    life.turn(crash=True)
+    life.turn()
+    assert life.world.release.experiment is not None
+    life.ask("end-experiment", {"experiment": "ab"})
+    life.turn(crash=True)
+    life.turn()
+    assert life.world.release.experiment is None
+    assert all(e.outcome is not None and e.outcome.final for e in life.world.journal.values())

@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.support.simulation import FAILING, HEALTHY, Simulation, served
 
-from everloop.ids import BundleId
+from everloop.ids import BundleId, Json
 from everloop.loop.world import Service
 from everloop.policy import Policy
 from everloop.rollout.figures import ServedFigures
@@ -25,9 +25,12 @@ class Histories(RuleBasedStateMachine):
         by=st.sampled_from(["rule", "person"]),
         attempts=st.integers(1, 3),
         strategy=st.sampled_from(STRATEGIES),
+        live=st.booleans(),
         random=st.randoms(use_true_random=False),
     )
-    def begin(self, level: int, by: str, attempts: int, strategy: str, random: object) -> None:
+    def begin(
+        self, level: int, by: str, attempts: int, strategy: str, live: bool, random: object
+    ) -> None:
         policy = Policy.model_validate(
             {
                 "level": level,
@@ -47,6 +50,10 @@ class Histories(RuleBasedStateMachine):
         )
         choose = getattr(random, "random")  # noqa: B009 - hypothesis' own kind of Random
         self.life = Simulation(policy, lambda: choose() < 0.9)
+        if live:
+            self.life.overtake(BundleId("e" * 64))
+            self.life.ask("deploy", {"bundle": "e" * 64})
+            self.life.turn()
 
     @rule(crash=st.booleans(), fail=st.sampled_from([False, False, False, True]))
     def turn(self, crash: bool, fail: bool) -> None:
@@ -116,6 +123,49 @@ class Histories(RuleBasedStateMachine):
         bundles = self._bundles() or [BundleId("f" * 64)]
         self.life.ask("deploy", {"bundle": bundles[which % len(bundles)], "strategy": strategy})
 
+    @precondition(lambda self: self._is_live())
+    @rule(
+        which=st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True),
+        name=st.sampled_from(["one", "two", "three"]),
+        turns=st.integers(0, 3),
+        figures=_FIGURES,
+    )
+    def try_overtaken_ones(
+        self, which: list[str], name: str, turns: int, figures: ServedFigures | None
+    ) -> None:
+        """An experiment of bundles that were verified and overtaken by newer ones."""
+        for letter in which:
+            self.life.overtake(BundleId(letter * 64))
+        variants: list[Json] = [{"bundle": BundleId(a * 64), "share": 0.3} for a in which]
+        self.life.ask("experiment", {"name": name, "variants": variants})
+        for _ in range(turns):
+            self.life.turn()
+            self.life.serve_variants(figures, HEALTHY)
+            self.life.pass_time(1)
+
+    @rule(
+        which=st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
+        share=st.sampled_from([0.1, 0.3, 0.5]),
+        name=st.sampled_from(["one", "two", "three"]),
+    )
+    def ask_for_an_experiment(self, which: list[int], share: float, name: str) -> None:
+        bundles = self._bundles() or [BundleId("f" * 64)]
+        chosen = dict.fromkeys(bundles[n % len(bundles)] for n in which)
+        variants: list[Json] = [{"bundle": bundle, "share": share} for bundle in chosen]
+        self.life.ask("experiment", {"name": name, "variants": variants})
+
+    @rule(promote=st.sampled_from([None, 0, 1]))
+    def ask_to_end_the_experiment(self, promote: int | None) -> None:
+        running = self.life.world.release.experiment
+        inputs: dict[str, Json] = {"experiment": "one" if running is None else running.name}
+        if promote is not None and running is not None:
+            inputs["promote"] = running.variants[promote % len(running.variants)].bundle
+        self.life.ask("end-experiment", inputs)
+
+    @rule(variants=_FIGURES)
+    def serve_variants(self, variants: ServedFigures | None) -> None:
+        self.life.serve_variants(variants, HEALTHY)
+
     @rule(up=st.booleans())
     def service(self, up: bool) -> None:
         self.life.world = replace(self.life.world, service=Service(0, {}) if up else None)
@@ -147,6 +197,9 @@ class Histories(RuleBasedStateMachine):
         if result is not None:
             inputs = {"snapshot": result["snapshot"], "code": "c", "params": {"epochs": epochs}}
             self.life.ask("act", {"kind": "train", "inputs": inputs})
+
+    def _is_live(self) -> bool:
+        return self.life.policy.level > 0 and self.life.world.release.champion is not None
 
     def _bundles(self) -> list[BundleId]:
         results = [self.life.world.result(a) for a in self.life.done if a.kind == "train"]

@@ -93,6 +93,23 @@ class Planted:
                     return step
         raise AssertionError(f"{kind} never came")
 
+    def vouch_for(self, bundle: BundleId) -> None:
+        """The bundle passed gates, approval and replay, and nobody brings it to traffic."""
+        project, snapshot = self.project, SnapshotId("o" * 64)
+        passed: dict[str, Json] = {"passed": True, "reasons": []}
+        self._done(kinds.gate(project.policy, bundle, snapshot, None), passed)
+        project.decisions.record(bundle, approved=True, by="rule", comment="", now=now())
+        self._done(kinds.verify(project.policy, bundle, snapshot, "e"), {"passed": True})
+
+    def asked(self, kind: str, inputs: dict[str, Json]) -> str:
+        """What the loop answers to a person who asks for something; it may take some turns."""
+        request = self.project.requests.submit(kind, inputs, "ann", now())
+        for _ in range(20):
+            self.turn()
+            if (answer := self.project.requests.answer(request)) is not None:
+                return answer
+        raise AssertionError(f"{kind} was never answered")
+
     def try_out(self, bundle: BundleId) -> None:
         """The bundle is pursued by the loop as one that passed gates, approval and replay."""
         project, policy, snapshot = self.project, self.project.policy, SnapshotId("s" * 64)

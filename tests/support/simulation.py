@@ -13,12 +13,14 @@ from tests.support.clock import START
 from everloop.action import Action, Entry, Outcome
 from everloop.ids import BundleId, Json, PolicyVersion
 from everloop.loop.actions.release import MODES
+from everloop.loop.arms.experiment import variants_of
 from everloop.loop.decide import decide
 from everloop.loop.decision import Decision
 from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
 from everloop.policy import Policy
 from everloop.rollout.figures import Beside, ServedFigures
 from everloop.rollout.sequential.quantile import histogram
+from everloop.state.experiments import Experiment, Variant
 from everloop.state.releases import CanaryState, Release
 from everloop_runtime.ids import digest_json
 
@@ -66,6 +68,7 @@ class Simulation:
         self._line: list[BundleId] = []
         """The champions one after another, without those that were sent back."""
         self._sent_back: set[BundleId] = set()
+        self._experiments: set[str] = set()
         self._effects: dict[str, Callable[[Action], dict[str, Json]]] = {
             "ingest": self._nothing,
             "track": self._nothing,
@@ -83,6 +86,9 @@ class Simulation:
             "deploy": self._deploy,
             "rollback": self._roll_back,
             "roll-out": self._roll_out,
+            "experiment": self._experiment,
+            "take-out": self._take_out,
+            "end-experiment": self._end_experiment,
             "monitor": self._monitor,
             "select": self._select,
             "clear": self._clear,
@@ -184,11 +190,25 @@ class Simulation:
     def decide_on(self, bundle: BundleId, *, approved: bool) -> None:
         self._set(decisions={**self.world.decisions, bundle: (approved, "ann")})
 
+    def overtake(self, bundle: BundleId) -> None:
+        """A bundle came as far as it could, and another candidate was newer."""
+        done = Outcome(final=True, result={"passed": True})
+        for kind in ("gate", "verify"):
+            action = Action(kind, {"bundle": bundle})
+            entry = Entry(action, "then", "then", self.world.now, None, 0, done, self.world.now)
+            self._set(journal={**self.world.journal, action.key: entry})
+        self.decide_on(bundle, approved=True)
+
     def serve(self, canary: ServedFigures | None, champion: ServedFigures | None) -> None:
         self._set(figures=Beside(canary or ServedFigures(), champion or ServedFigures()))
 
     def watch(self, champion: ServedFigures | None, before: ServedFigures) -> None:
         self._set(watched=Beside(champion or ServedFigures(), before))
+
+    def serve_variants(self, variants: ServedFigures | None, champion: ServedFigures) -> None:
+        running = self.world.release.experiment
+        bundles = [] if running is None else [variant.bundle for variant in running.live]
+        self._set(tried={b: Beside(variants or ServedFigures(), champion) for b in bundles})
 
     # What Actions do.
 
@@ -240,6 +260,7 @@ class Simulation:
         self._must_be_fit(bundle)
         assert bundle not in self._sent_back, "what was sent back has traffic again"
         assert running is None or running.bundle == bundle, "two canaries"
+        assert self.world.release.experiment is None, "a canary beside an experiment"
         step, share = int(str(action.inputs["step"])), float(str(action.inputs["share"]))
         mode = MODES[str(action.inputs.get("mode", "canary"))]
         if running is not None and running.step == step:
@@ -278,6 +299,8 @@ class Simulation:
         bundle, to = (BundleId(str(action.inputs[name])) for name in ("bundle", "to"))
         release = self.world.release
         self._sent_back.add(bundle)
+        if release.experiment is not None and release.experiment.variant(bundle):
+            assert release.champion == bundle, "a variant was taken for a candidate"
         if release.canary is not None and release.canary.bundle == bundle:
             self._set(release=replace(release, canary=None), figures=None)
         elif release.champion == bundle:
@@ -289,6 +312,46 @@ class Simulation:
 
     def _roll_out(self, action: Action) -> dict[str, Json]:
         self._must_be_fit(BundleId(str(action.inputs["bundle"])))
+        self._answered(action)
+        return {}
+
+    def _experiment(self, action: Action) -> dict[str, Json]:
+        name, release = str(action.inputs["experiment"]), self.world.release
+        if name not in self._experiments:
+            shares = variants_of(action)
+            assert release.experiment is None, "two experiments"
+            assert release.canary is None or release.canary.bundle in shares, "beside a canary"
+            champion = release.champion
+            assert champion == action.inputs["champion"] and champion, "beside another champion"
+            assert sum(shares.values()) < 1, "nothing is left for the champion"
+            for bundle in shares:
+                self._must_be_fit(bundle)
+                assert bundle not in self._sent_back, "what was sent back has traffic again"
+                assert bundle != release.champion, "the champion beside itself"
+            variants = tuple(Variant(b[:8], b, share) for b, share in shares.items())
+            experiment = Experiment(name, champion, variants, self.world.now)
+            self._experiments.add(name)
+            self._set(release=replace(release, canary=None, experiment=experiment), figures=None)
+        self._answered(action)
+        return {}
+
+    def _take_out(self, action: Action) -> dict[str, Json]:
+        running, bundle = self.world.release.experiment, BundleId(str(action.inputs["bundle"]))
+        self._sent_back.add(bundle)
+        if running is None or running.name != action.inputs["experiment"]:
+            return {}
+        variants = tuple(
+            replace(variant, out_at=self.world.now) if variant.bundle == bundle else variant
+            for variant in running.variants
+        )
+        left = replace(running, variants=variants)
+        self._set(release=replace(self.world.release, experiment=left if left.live else None))
+        return {}
+
+    def _end_experiment(self, action: Action) -> dict[str, Json]:
+        running = self.world.release.experiment
+        if running is not None and running.name == action.inputs["experiment"]:
+            self._set(release=replace(self.world.release, experiment=None))
         self._answered(action)
         return {}
 

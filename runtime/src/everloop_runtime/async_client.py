@@ -11,8 +11,12 @@ from everloop_runtime.calls import (
     Options,
     Prediction,
     Sample,
+    Statement,
+    Wrong,
     feedback_body,
+    halves,
     many_samples,
+    many_statements,
     one_sample,
     prediction,
     predictions,
@@ -75,6 +79,30 @@ class AsyncClient(Calls):
     async def feedback(self, prediction: str, kind: str, value: Json) -> None:
         """Tell what became known of an answer: its `label`, a `correction`, or an `event`."""
         await self._send("POST", "/v1/feedback", **feedback_body(prediction, kind, value))
+
+    async def feedback_many(
+        self, statements: Sequence[Statement], *, batch: int = 500, at_once: int = 4
+    ) -> list[Refused | None]:
+        """Tell what became known of many answers; `at_once` requests of `batch` each.
+
+        For each in its order: None once the service keeps it, or why it was refused.
+        """
+        room = asyncio.Semaphore(at_once)
+
+        async def some(part: Sequence[Statement]) -> list[Refused | None]:
+            async with room:
+                return await self._tell(part)
+
+        parts = [statements[at : at + batch] for at in range(0, len(statements), batch)]
+        return [one for found in await asyncio.gather(*map(some, parts)) for one in found]
+
+    async def _tell(self, some: Sequence[Statement]) -> list[Refused | None]:
+        try:
+            await self._send("POST", "/v1/feedback", **many_statements(some))
+        except Wrong as error:
+            told = [one for half in halves(some, error) for one in await self._tell(half)]
+            return told or [error]
+        return [None] * len(some)
 
     async def status(self) -> Mapping[str, Any]:
         """What the service says of itself."""

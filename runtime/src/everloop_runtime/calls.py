@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 _TOO_MANY, _TOO_LATE = 429, 408
+_ABOUT_BODY = frozenset({400, 413, 422})
+"""What one of several statements can be refused with, and the others not."""
 _LONGEST_PAUSE = 5.0
 _LONGEST_ASKED = 60.0
 
@@ -39,6 +41,24 @@ class Prediction:
 
 Sample: TypeAlias = "bytes | Mapping[str, Any]"
 """An image file's bytes, or a row by its columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What became known of one answer."""
+
+    prediction: str
+    kind: str
+    """`label`, `correction` or `event`."""
+    value: Json
+
+
+class Wrong(Refused):
+    """The service says that the request is wrong."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Again(Unavailable):
@@ -91,7 +111,7 @@ class Calls:
         message = f"{self.url}{path} answered {response.status_code}: {response.text[:300]}"
         if response.status_code >= _SERVER_ERROR or response.status_code in {_TOO_MANY, _TOO_LATE}:
             raise Again(message, _seconds(response.headers.get("retry-after")))
-        raise Refused(message)
+        raise Wrong(message, response.status_code)
 
 
 def _seconds(text: str | None) -> float | None:
@@ -138,6 +158,21 @@ def many_samples(samples: Sequence[Sample], key: str | None) -> dict[str, Any]:
 def feedback_body(prediction: str, kind: str, value: Json) -> dict[str, Any]:
     """The request that tells what became known of an answer."""
     return {"json": {"prediction_id": prediction, "kind": kind, "value": value}}
+
+
+def many_statements(some: Sequence[Statement]) -> dict[str, Any]:
+    """The request that tells what became known of several answers."""
+    return {
+        "json": {"feedback": [feedback_body(s.prediction, s.kind, s.value)["json"] for s in some]}
+    }
+
+
+def halves(some: Sequence[Statement], error: Wrong) -> tuple[Sequence[Statement], ...]:
+    """The two halves of what was refused together; none of one. Raises what no half mends."""
+    if error.status not in _ABOUT_BODY:
+        raise error
+    middle = len(some) // 2
+    return (some[:middle], some[middle:]) if middle else ()
 
 
 def prediction(told: Mapping[str, Any]) -> Prediction:

@@ -12,8 +12,12 @@ from everloop_runtime.calls import (
     Options,
     Prediction,
     Sample,
+    Statement,
+    Wrong,
     feedback_body,
+    halves,
     many_samples,
+    many_statements,
     one_sample,
     prediction,
     predictions,
@@ -21,7 +25,7 @@ from everloop_runtime.calls import (
 from everloop_runtime.errors import EverloopError, Refused, Unavailable
 from everloop_runtime.ids import Json
 
-__all__ = ["AsyncClient", "Client", "Prediction", "Sample"]
+__all__ = ["AsyncClient", "Client", "Prediction", "Sample", "Statement"]
 
 
 class Client(Calls):
@@ -78,6 +82,24 @@ class Client(Calls):
     def feedback(self, prediction: str, kind: str, value: Json) -> None:
         """Tell what became known of an answer: its `label`, a `correction`, or an `event`."""
         self._send("POST", "/v1/feedback", **feedback_body(prediction, kind, value))
+
+    def feedback_many(
+        self, statements: Sequence[Statement], *, batch: int = 500
+    ) -> Iterator[Refused | None]:
+        """Tell what became known of many answers, `batch` of them a request (at most 1000).
+
+        For each in its order: None once the service keeps it, or why it was refused. Telling
+        again what was told changes nothing.
+        """
+        for at in range(0, len(statements), batch):
+            yield from self._tell(statements[at : at + batch])
+
+    def _tell(self, some: Sequence[Statement]) -> list[Refused | None]:
+        try:
+            self._send("POST", "/v1/feedback", **many_statements(some))
+        except Wrong as error:
+            return [told for half in halves(some, error) for told in self._tell(half)] or [error]
+        return [None] * len(some)
 
     def status(self) -> Mapping[str, Any]:
         """What the service says of itself."""

@@ -60,6 +60,8 @@ class Variant(_Part):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     bundle: _Bundle
     share: float = Field(gt=0, le=1)
+    out: bool = False
+    """Taken out: its keys are the champion's, and no other variant's key moves."""
 
 
 class Experiment(Lease):
@@ -102,7 +104,7 @@ class Routes(_Part):
         """The bundles that are being tried: each is run apart from the others."""
         tried = [part.bundle for part in (self.canary, self.shadow) if part is not None]
         if self.experiment is not None:
-            tried += [variant.bundle for variant in self.experiment.variants]
+            tried += [variant.bundle for variant in self.experiment.variants if not variant.out]
         return tuple(dict.fromkeys(tried))
 
 
@@ -144,8 +146,10 @@ def choose(routes: Routes, key: str, live: Container[Leased]) -> Choice:
         at, end = place(experiment.name, key), 0.0
         for variant in experiment.variants:
             end += variant.share
-            if at < end:
+            if at < end and not variant.out:
                 return Choice("variant", variant.bundle, variant.name)
+            if at < end:
+                break
     return Choice("champion", routes.champion)
 
 
@@ -178,7 +182,7 @@ def only_loaded(wanted: Routes, loaded: Container[BundleId]) -> Routes:
 def _able(experiment: Experiment, loaded: Container[BundleId]) -> Experiment | None:
     # A variant that cannot be loaded keeps its place in the draw: nobody else's key moves. Its
     # own keys have no seat with it and are answered by the champion.
-    able = any(variant.bundle in loaded for variant in experiment.variants)
+    able = any(v.bundle in loaded for v in experiment.variants if not v.out)
     return experiment if able else None
 
 

@@ -20,6 +20,7 @@ from everloop.state.clearances import Clearances
 from everloop.state.database import Database
 from everloop.state.decisions import Decisions
 from everloop.state.erasing import Erasing
+from everloop.state.experimenting import Experiments
 from everloop.state.journal import Journal
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Leases
@@ -65,6 +66,7 @@ def assemble(path: Path) -> Project:
         leases=Leases(database),
         journal=Journal(database),
         releases=Releases(database),
+        experiments=Experiments(database),
         queue=LabelQueue(database, rules.version),
         decisions=Decisions(database),
         requests=Requests(database),

@@ -1,4 +1,4 @@
-"""`everloop rollback`: end the canary, or go back to the champion before."""
+"""`everloop rollback`: end the canary or the experiment, or go back to the champion before."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from everloop.cli.program import Program
 @by_option
 @click.pass_obj
 def command(program: Program, path: Path, by: str, *, as_json: bool) -> None:
-    """Take the canary's share back or, without a canary, return to the champion before."""
+    """Take back the share of the canary or of an experiment; without, return to the one before."""
     from everloop.loop.single import ask_loop
 
     project = program.open_project(path)

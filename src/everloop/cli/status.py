@@ -14,6 +14,7 @@ from everloop.ids import Json
 @click.pass_obj
 def command(program: Program, path: Path, *, as_json: bool) -> None:
     """What is live, what is on its way, what waits for people."""
+    from everloop.loop.experiments import shares_of
     from everloop.loop.observe import observe
     from everloop.loop.pursuit import pursue
     from everloop.rollout.service import live_service
@@ -33,6 +34,8 @@ def command(program: Program, path: Path, *, as_json: bool) -> None:
         "canary": None if canary is None else {"bundle": canary.bundle, "share": canary.share}
         if canary.mode == "canary"
         else {"bundle": canary.bundle, "share": canary.share, "mode": canary.mode},
+        "experiment": None if release.experiment is None
+        else {"name": release.experiment.name, "shares": shares_of(release.experiment)},
         "labels": {"train": world.labels.train, "holdout": world.labels.holdout},
         "answers": world.answers,
         "feedback": dict(project.data.feedback.counts()),

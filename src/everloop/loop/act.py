@@ -9,6 +9,7 @@ from everloop.errors import Conflict, Refused, Unavailable
 from everloop.loop.actions.approve import approve
 from everloop.loop.actions.clear import clear_tasks
 from everloop.loop.actions.collect import collect
+from everloop.loop.actions.experiment import end_experiment, experiment, take_out
 from everloop.loop.actions.gate import gate
 from everloop.loop.actions.ingest import ingest
 from everloop.loop.actions.jobs import evaluate, train, verify
@@ -43,6 +44,9 @@ HANDLERS: Mapping[str, Handler] = {
     "rollback": roll_back,
     "deploy": deploy,
     "roll-out": roll_out,
+    "experiment": experiment,
+    "take-out": take_out,
+    "end-experiment": end_experiment,
     "monitor": monitor,
     "select": select,
     "clear": clear_tasks,

@@ -106,6 +106,8 @@ def _live(project: Project) -> frozenset[str]:
     told = routes.read_text(encoding="utf-8") if routes.exists() else ""
     release = project.releases.current()
     serving = {release.champion, release.canary.bundle if release.canary else None} - {None}
+    if release.experiment is not None:
+        serving |= {variant.bundle for variant in release.experiment.live}
     folder = project.layout.bundles
     known = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return frozenset(name for name in known if name in told or name in serving)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from everloop.ids import ActionKey
 from everloop.loop.arms.answers import record_answers
 from everloop.loop.arms.captures import collect_captures
+from everloop.loop.arms.experiment import compare_variants
 from everloop.loop.arms.guard import guard
 from everloop.loop.arms.labelling import ask_people
 from everloop.loop.arms.learning import learn
@@ -27,6 +28,7 @@ ARMS: tuple[Arm, ...] = (
     record_answers,
     heed_requests,
     guard,
+    compare_variants,
     learn,
     judge,
     admit,

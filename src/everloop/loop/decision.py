@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from everloop.action import Action
 from everloop.loop.world import World
 
-MOVES = frozenset({"canary", "promote", "rollback", "deploy"})
+MOVES = frozenset(
+    {"canary", "promote", "rollback", "deploy", "experiment", "take-out", "end-experiment"}
+)
 """Kinds of Action that change what serves which share."""
 
 

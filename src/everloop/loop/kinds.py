@@ -1,6 +1,6 @@
 """The Actions the loop knows, each made from exactly the inputs that name it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from everloop.action import Action
@@ -159,6 +159,32 @@ def deploy_on_request(bundle: BundleId, request: str) -> Action:
 def roll_back_on_request(bundle: BundleId, to: BundleId, request: str) -> Action:
     """Go back from a bundle to another because a person asked."""
     return Action("rollback", {"bundle": bundle, "to": to, "request": request})
+
+
+def experiment(
+    name: str,
+    champion: BundleId,
+    variants: Sequence[Mapping[str, Json]],
+    event: Mapping[str, Json],
+    request: str,
+) -> Action:
+    """Give verified bundles shares beside the champion because a person asked.
+
+    Each of `variants` has `bundle` and `share`; `event` has the `name` and the `most` of what is
+    compared.
+    """
+    inputs: dict[str, Json] = {"experiment": name, "champion": champion, "request": request}
+    return Action("experiment", {**inputs, "variants": list(variants), "event": dict(event)})
+
+
+def take_out(experiment: str, bundle: BundleId, champion: BundleId) -> Action:
+    """Take a variant's share back."""
+    return Action("take-out", {"experiment": experiment, "bundle": bundle, "to": champion})
+
+
+def end_experiment(experiment: str, request: str) -> Action:
+    """End an experiment because a person asked."""
+    return Action("end-experiment", {"experiment": experiment, "request": request})
 
 
 def monitor(bundle: BundleId, window: int, size: int) -> Action:

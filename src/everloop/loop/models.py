@@ -24,7 +24,7 @@ class JudgedModel:
     version: int | None
     approved_by: str | None
     traffic: str
-    """`champion`, `canary` or `none`."""
+    """`champion`, `canary`, `variant` or `none`."""
 
     def as_json(self) -> dict[str, Json]:
         """All fields by name."""
@@ -106,4 +106,7 @@ def _traffic(project: Project, bundle: BundleId) -> str:
         return "champion"
     if release.canary is not None and release.canary.bundle == bundle:
         return f"canary, {release.canary.share:.0%}"
+    variant = release.experiment.variant(bundle) if release.experiment else None
+    if variant is not None and variant.out_at is None:
+        return f"variant, {variant.share:.0%}"
     return "none"

@@ -15,6 +15,7 @@ from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, So
 from everloop.rollout.figures import Beside
 from everloop.rollout.service import live_service
 from everloop.rollout.tally import Slice
+from everloop.state.experiments import Experiment
 from everloop.state.releases import Release
 from everloop.tasks.task import why_not_learnable
 from everloop.training.project_code import fingerprint
@@ -23,9 +24,11 @@ from everloop_runtime.ids import digest_json
 from everloop_runtime.routes import Role
 
 _LASTING = ("snapshot", "train", "track", "evaluate", "gate", "register", "approve", "verify",
-            "canary", "promote", "rollback", "deploy", "roll-out", "select", "clear")  # fmt: skip
+            "canary", "promote", "rollback", "deploy", "roll-out", "experiment", "take-out",
+            "end-experiment", "select", "clear")  # fmt: skip
 """Kinds of which the whole history matters to `decide`; there are few of each."""
 _STANDING: frozenset[Role] = frozenset({"champion"})
+_VARIANT: frozenset[Role] = frozenset({"variant"})
 _BRIEF = {"timeout_s": "5", "patience_s": "5"}
 """How long a bucket is waited for when it is only looked at."""
 _WINDOWS = 100
@@ -55,6 +58,7 @@ def observe(project: Project, now: datetime) -> World:
         audit=_audit(project, champion),
         figures=_figures(project, release),
         watched=_watched(project, release, now),
+        tried={} if release.experiment is None else besides(project, release.experiment),
         classes=len(project.declaration.task.classes),
         decisions=_decisions(project),
         requests=requests,
@@ -159,6 +163,21 @@ def _watched(project: Project, release: Release, now: datetime) -> Beside | None
     )
 
 
+def besides(project: Project, experiment: Experiment) -> Mapping[BundleId, Beside]:
+    """Each variant beside the champion: since the experiment began, until it was taken out."""
+    caps = {experiment.event: experiment.event_most} if experiment.event else {}
+    found = {}
+    for variant in experiment.variants:
+        over = (experiment.since, variant.out_at or experiment.ended_at)
+        found[variant.bundle] = project.tallies.beside(
+            project.data,
+            Slice(variant.bundle, _VARIANT, *over),
+            Slice(experiment.champion, _STANDING, *over),
+            caps,
+        )
+    return found
+
+
 def _caps(project: Project) -> Mapping[str, float]:
     rollout = project.policy.rollout
     return {rollout.event: rollout.event_most} if rollout.event else {}
@@ -209,7 +228,7 @@ def observe_requests(project: Project, now: datetime) -> World:
         gate=Gate(None, "it was not looked at"),
         release=project.releases.current(),
         requests=requests,
-        journal=project.journal.entries(("rollback",)),
+        journal=project.journal.entries(("rollback", "end-experiment")),
     )
 
 

@@ -20,6 +20,7 @@ from everloop.state.audit import Audit
 from everloop.state.clearances import Clearances
 from everloop.state.decisions import Decisions
 from everloop.state.erasing import Erasing
+from everloop.state.experimenting import Experiments
 from everloop.state.journal import Journal
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Fence, Leases
@@ -70,6 +71,7 @@ class Project:
     leases: Leases
     journal: Journal
     releases: Releases
+    experiments: Experiments
     queue: LabelQueue
     decisions: Decisions
     requests: Requests

@@ -7,8 +7,11 @@ from everloop.errors import Refused
 from everloop.ids import BundleId
 from everloop.loop.project import Project
 from everloop.policy import RolloutPolicy
+from everloop.state.experiments import Experiment
 from everloop.state.releases import CanaryState, Release
 from everloop_runtime.routes import CanaryRoute, Routes, ShadowRoute, read_routes, write_routes
+from everloop_runtime.routes import Experiment as ExperimentRoute
+from everloop_runtime.routes import Variant as VariantRoute
 
 
 def publish(project: Project, now: datetime) -> None:
@@ -29,6 +32,7 @@ def routes_of(release: Release, policy: RolloutPolicy, now: datetime) -> Routes:
         champion=release.champion,
         fallback=standing_by(release, policy, now),
         deadline_seconds=policy.deadline.total_seconds(),
+        experiment=_experiment(release.experiment, policy, now),
         **_candidate(release.canary, policy, now),
     )
 
@@ -56,6 +60,27 @@ def _candidate(
     if candidate.mode == "shadow":
         return {"shadow": ShadowRoute(**part)}
     return {"canary": CanaryRoute(**part)}
+
+
+def _experiment(
+    running: Experiment | None, policy: RolloutPolicy, now: datetime
+) -> ExperimentRoute | None:
+    if running is None:
+        return None
+    return ExperimentRoute(
+        name=running.name,
+        variants=tuple(
+            VariantRoute(
+                name=variant.name,
+                bundle=variant.bundle,
+                share=variant.share,
+                out=variant.out_at is not None,
+            )
+            for variant in running.variants
+        ),
+        lease_seconds=policy.lease.total_seconds(),
+        renewal=_renewal(now, policy.lease),
+    )
 
 
 def _published(project: Project) -> Routes | None:

@@ -120,9 +120,11 @@ def _already_decided(world: World, bundle: BundleId) -> str | None:
 
 
 def sent_back(world: World, bundle: BundleId) -> str | None:
-    """Why this bundle was rolled back, as a candidate or as champion; None if it never was."""
-    entry = world.latest("rollback", bundle=bundle)
-    return None if entry is None else entry.reason
+    """Why this bundle lost its traffic, as candidate, champion or variant; None: it never did."""
+    for kind in ("rollback", "take-out"):
+        if entry := world.latest(kind, bundle=bundle):
+            return entry.reason
+    return None
 
 
 def _judge(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pursuit | None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from math import isfinite
 
 from everloop.ids import BundleId, Json
+from everloop.loop.arms.experiment import compare_variants
 from everloop.loop.arms.guard import guard
+from everloop.loop.experiments import shares_of
 from everloop.loop.project import Project
 from everloop.loop.publish import standing_by
 from everloop.loop.pursuit import pursue
@@ -39,6 +41,13 @@ def released(project: Project, world: World) -> dict[str, Json]:
             "since": candidate.since.isoformat(),
         }
         told["decision"] = None if pursuit is None else pursuit.reason
+    if release.experiment is not None:
+        told["experiment"] = {
+            "name": release.experiment.name,
+            "since": release.experiment.since.isoformat(),
+            "shares": shares_of(release.experiment),
+            "findings": compare_variants(policy, world, pursuit).reason,
+        }
     beside = world.figures or world.watched
     if beside is not None:
         told["figures"] = _beside(beside)

@@ -55,6 +55,9 @@ def next_move(policy: Policy, world: World, bundle: BundleId, strategy: Strategy
     if policy.level == 0:
         return _promote(world, bundle, champion, "level 0 has no canary")
     plan = steps(policy, strategy)
+    if experiment := world.release.experiment:
+        why = f"its rollout waits until experiment {experiment.name} has ended"
+        return Move(f"{why} (everloop experiment stop)")
     running = world.release.canary
     if running is None:
         return _start(world, bundle, champion, plan, 0)

@@ -8,7 +8,8 @@ from everloop.action import Action, Outcome
 from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.loop.act import perform
-from everloop.loop.arms.requests import REFUSED, REQUESTABLE, heed_requests
+from everloop.loop.arms.reply import REFUSED
+from everloop.loop.arms.requests import REQUESTABLE, heed_requests
 from everloop.loop.controller import acquire, heed_urgent
 from everloop.loop.observe import observe
 from everloop.loop.project import LEASE_TTL, Project, Turn

@@ -96,7 +96,7 @@ class Request:
 
     id: str
     kind: str
-    """`act`, `deploy` or `rollback`."""
+    """`act`, `deploy`, `rollback`, `experiment` or `end-experiment`."""
     inputs: Mapping[str, Json]
     by: str
 
@@ -127,6 +127,8 @@ class World:
     """The candidate beside the champion, since its present step began."""
     watched: Beside | None = None
     """A newly promoted champion beside the one before it, which served until then."""
+    tried: Mapping[BundleId, Beside] = field(default_factory=dict)
+    """Each variant of the experiment beside the champion, since it began."""
     classes: int = 2
     """How many classes the task has."""
     decisions: Mapping[BundleId, tuple[bool, str]] = field(default_factory=dict)

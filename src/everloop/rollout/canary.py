@@ -210,7 +210,7 @@ def _event(beside: Beside, limits: Limits) -> str | None:
     policy = limits.policy
     if not policy.event:
         return None
-    one, two = (_earned(side, policy) for side in (beside.challenger, beside.champion))
+    one, two = (earned(side, policy) for side in (beside.challenger, beside.champion))
     loss = least_excess(two, one, limits.alpha)
     if loss <= policy.max_event_loss:
         return None
@@ -221,9 +221,10 @@ def _event(beside: Beside, limits: Limits) -> str | None:
     )
 
 
-def _earned(side: ServedFigures, policy: RolloutPolicy) -> Rate:
-    earned = side.events.get(policy.event, 0.0) / policy.event_most
-    return Rate(min(max(earned, 0.0), side.answered), side.answered)
+def earned(side: ServedFigures, policy: RolloutPolicy) -> Rate:
+    """What an answer earned of the policy's event, in parts of the most it can earn."""
+    total = side.events.get(policy.event, 0.0) / policy.event_most
+    return Rate(min(max(total, 0.0), side.answered), side.answered)
 
 
 def _chance(evidence: float) -> str:

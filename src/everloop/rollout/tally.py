@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 50_000
 """Answers for which a label or an event may still come; older ones are forgotten."""
-_KEPT = 4
+_KEPT = 20
+"""Comparisons: a candidate's, a new champion's, and those of an experiment's variants."""
 _CHUNK = 200_000
 
 

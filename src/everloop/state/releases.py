@@ -8,7 +8,9 @@ from sqlalchemy import Connection, insert, select, update
 
 from everloop.errors import Conflict
 from everloop.ids import BundleId
+from everloop.state import experiments
 from everloop.state.database import Database
+from everloop.state.experiments import Experiment
 from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import release, release_history
 
@@ -41,6 +43,8 @@ class Release:
     previous: BundleId | None = None
     """The champion before this one, to which one may go back; never one that was sent back."""
     canary: CanaryState | None = None
+    experiment: Experiment | None = None
+    """The A/B test that runs; never beside a candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class Releases:
     def current(self) -> Release:
         """The release as it is now."""
         with self._database.read() as connection:
-            return _current(connection)
+            return current(connection)
 
     def history(self) -> tuple[Change, ...]:
         """All changes, oldest first."""
@@ -83,17 +87,22 @@ class Releases:
         now: datetime,
         mode: Mode = "canary",
     ) -> None:
-        """Give a bundle a candidate's place. Raises `Conflict` while another bundle has it."""
+        """Give a bundle a candidate's place.
+
+        Raises `Conflict` while another bundle has it, and while an experiment runs.
+        """
         with self._database.write() as connection:
             check_fence(connection, fence)
-            was = _current(connection)
+            was = current(connection)
+            if was.experiment is not None:
+                raise Conflict(f"experiment {was.experiment.name} runs")
             if was.canary is not None and was.canary.bundle != bundle:
                 raise Conflict(f"bundle {was.canary.bundle[:8]} is the canary already")
             if was.canary is not None and (was.canary.step, was.canary.share) == (step, share):
                 return
             place = {"canary": bundle, "step": step, "share": share, "mode": mode}
             values = {**place, "canary_since": now}
-            _change(connection, was, now, mode, bundle, f"{share:.0%}", values)
+            change(connection, was, now, mode, bundle, f"{share:.0%}", values)
 
     def promote(self, bundle: BundleId, fence: Fence, now: datetime) -> None:
         """Make a bundle the champion; the canary's place is free then."""
@@ -103,48 +112,64 @@ class Releases:
         """Make a bundle the champion for the reason given."""
         with self._database.write() as connection:
             check_fence(connection, fence)
-            was = _current(connection)
+            was = current(connection)
             if was.champion == bundle:
                 return
+            reason = _end_for(connection, was, bundle, reason, now)
             values: dict[str, Any] = {
-                **_NO_CANARY,
+                **NO_CANARY,
                 "champion": bundle,
                 "champion_since": now,
                 "previous": was.champion,
             }
-            _change(connection, was, now, "champion", bundle, reason, values)
+            change(connection, was, now, "champion", bundle, reason, values)
 
     def return_to(self, bundle: BundleId, reason: str, fence: Fence, now: datetime) -> None:
         """Make an earlier champion the champion again; what came after it is no way back."""
         with self._database.write() as connection:
             check_fence(connection, fence)
-            was = _current(connection)
+            was = current(connection)
             if was.champion == bundle:
                 return
+            reason = _end_for(connection, was, bundle, reason, now)
             before = _champions(connection)
             while before and before.pop() != bundle:
                 pass
             values: dict[str, Any] = {
-                **_NO_CANARY,
+                **NO_CANARY,
                 "champion": bundle,
                 "champion_since": now,
                 "previous": before[-1] if before else None,
             }
-            _change(connection, was, now, _BACK, bundle, reason, values)
+            change(connection, was, now, _BACK, bundle, reason, values)
 
     def end_canary(self, bundle: BundleId, reason: str, fence: Fence, now: datetime) -> None:
         """Take a bundle's canary share back."""
         with self._database.write() as connection:
             check_fence(connection, fence)
-            was = _current(connection)
+            was = current(connection)
             if was.canary is None or was.canary.bundle != bundle:
                 return
-            _change(connection, was, now, "canary ended", bundle, reason, _NO_CANARY)
+            change(connection, was, now, "canary ended", bundle, reason, NO_CANARY)
 
 
-_NO_CANARY: dict[str, Any] = {
+NO_CANARY: dict[str, Any] = {
     "canary": None, "step": None, "share": None, "canary_since": None, "mode": None
 }  # fmt: skip
+"""What a release without a candidate holds."""
+
+
+def _end_for(
+    connection: Connection, was: Release, champion: BundleId, reason: str, now: datetime
+) -> str:
+    """End what was measured beside the champion before; why the champion changes, and that."""
+    running = was.experiment
+    if running is None:
+        return reason
+    variant = running.variant(champion)
+    what = f"bundle {champion[:8]}" if variant is None else f"its variant {variant.name}"
+    experiments.end(connection, running.name, f"{what} became the champion", now)
+    return f"{reason}; this ends experiment {running.name}"
 
 
 def _champions(connection: Connection) -> list[BundleId]:
@@ -161,7 +186,8 @@ def _champions(connection: Connection) -> list[BundleId]:
     return line
 
 
-def _current(connection: Connection) -> Release:
+def current(connection: Connection) -> Release:
+    """The release as a transaction sees it."""
     row = connection.execute(select(release).where(release.c.id == _ONLY)).one_or_none()
     if row is None:
         return Release()
@@ -169,18 +195,26 @@ def _current(connection: Connection) -> Release:
     if row.canary is not None:
         mode: Mode = row.mode or "canary"
         canary = CanaryState(row.canary, row.step, row.share, row.canary_since, mode)
-    return Release(row.generation, row.champion, row.champion_since, row.previous, canary)
+    return Release(
+        row.generation,
+        row.champion,
+        row.champion_since,
+        row.previous,
+        canary,
+        experiments.running(connection),
+    )
 
 
-def _change(
+def change(
     connection: Connection,
     was: Release,
     now: datetime,
     what: str,
-    bundle: BundleId,
+    bundle: BundleId | None,
     reason: str,
     values: dict[str, Any],
 ) -> None:
+    """Change the release as part of a transaction, and tell its history of it."""
     generation = was.generation + 1
     if was.generation == 0:
         connection.execute(insert(release).values(id=_ONLY, generation=generation, **values))

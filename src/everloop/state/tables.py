@@ -78,6 +78,30 @@ release = Table(
     Column("mode", String),
 )
 
+experiments = Table(
+    "experiments",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("champion", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("event_most", Float, nullable=False),
+    Column("since", Moment, nullable=False, index=True),
+    Column("ended_at", Moment),
+    Column("reason", Text),
+)
+
+experiment_variants = Table(
+    "experiment_variants",
+    metadata,
+    Column("experiment", String, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("bundle", String, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("out_at", Moment),
+    Column("out_reason", Text),
+)
+
 release_history = Table(
     "release_history",
     metadata,

@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from everloop.action import Action
 from everloop.ids import BundleId
 from everloop.loop import kinds
+from everloop.loop.arms.experiment import end_on_request, start_on_request
+from everloop.loop.arms.reply import ARM, close, refuse
 from everloop.loop.decision import Decision, ask, is_over
+from everloop.loop.fitness import why_unfit
 from everloop.loop.pursuit import STRATEGIES, Pursuit, sent_back
 from everloop.loop.world import Request, World
 from everloop.policy import Policy
 
-ARM = "requests"
-REFUSED = "refused: "
-"""How the answer to a request that may not be granted begins."""
 REQUESTABLE = frozenset({"ingest", "snapshot", "train", "evaluate", "verify", "clear"})
 """Actions that a person may ask for singly; none of them moves traffic."""
 
 
-def heed_requests(_policy: Policy, world: World, _pursuit: Pursuit | None) -> Decision:
+def heed_requests(policy: Policy, world: World, _pursuit: Pursuit | None) -> Decision:
     """Do, or refuse with a reason, the oldest thing a person asked for."""
     if not world.requests:
         return Decision(ARM, None, "nobody asked for anything")
@@ -27,6 +27,10 @@ def heed_requests(_policy: Policy, world: World, _pursuit: Pursuit | None) -> De
         return _act(world, request, action)
     if request.kind == "deploy":
         return _deploy(world, request)
+    if request.kind == "experiment":
+        return start_on_request(policy, world, request)
+    if request.kind == "end-experiment":
+        return end_on_request(world, request)
     return _roll_back(world, request)
 
 
@@ -41,24 +45,20 @@ def single_action(request: Request) -> Action | None:
 
 def _act(world: World, request: Request, action: Action) -> Decision:
     if action.kind not in REQUESTABLE:
-        return _refuse(world, request, f"{action.kind} is for the loop itself to decide")
+        return refuse(world, request, f"{action.kind} is for the loop itself to decide")
     if is_over(world, action):
-        return _close(world, request, "done")
+        return close(world, request, "done")
     return ask(world, ARM, action, f"{request.by} asked for it")
 
 
 def _deploy(world: World, request: Request) -> Decision:
     bundle = BundleId(str(request.inputs["bundle"]))
     if world.release.champion == bundle:
-        return _close(world, request, f"bundle {bundle[:8]} is live already")
+        return close(world, request, f"bundle {bundle[:8]} is live already")
     if world.release.canary is not None:
         return Decision(ARM, None, "a deployment waits until the canary has ended")
-    for kind, what in (("gate", "its gates"), ("verify", "the replay of its hold-out")):
-        if not _passed(world, kind, bundle):
-            return _refuse(world, request, f"bundle {bundle[:8]} has not passed {what}")
-    approved, by = world.decisions.get(bundle, (False, "nobody yet"))
-    if not approved:
-        return _refuse(world, request, f"bundle {bundle[:8]} is not approved ({by})")
+    if lacks := why_unfit(world, bundle):
+        return refuse(world, request, lacks)
     if "strategy" in request.inputs:
         return _roll_out(world, request, bundle)
     action = kinds.deploy_on_request(bundle, request.id)
@@ -68,39 +68,24 @@ def _deploy(world: World, request: Request) -> Decision:
 def _roll_out(world: World, request: Request, bundle: BundleId) -> Decision:
     if sent_back(world, bundle):
         why = f"bundle {bundle[:8]} was rolled back: it gets no new canary"
-        return _refuse(world, request, f"{why}; everloop deploy without a strategy overrules that")
+        return refuse(world, request, f"{why}; everloop deploy without a strategy overrules that")
     strategy = STRATEGIES[str(request.inputs["strategy"])]
     action = kinds.roll_out_on_request(bundle, strategy, request.id)
     return ask(world, ARM, action, f"{request.by} asked for its rollout by {strategy}")
 
 
-def _passed(world: World, kind: str, bundle: BundleId) -> bool:
-    return any(
-        entry.action.kind == kind
-        and entry.action.inputs["bundle"] == bundle
-        and (world.result(entry.action) or {}).get("passed") is True
-        for entry in world.journal.values()
-    )
-
-
 def _roll_back(world: World, request: Request) -> Decision:
     release = world.release
     if release.champion is None:
-        return _refuse(world, request, "nothing is live")
+        return refuse(world, request, "nothing is live")
     if release.canary is not None:
         bundle = release.canary.bundle
         back = kinds.roll_back_on_request(bundle, release.champion, request.id)
         return ask(world, ARM, back, f"{request.by} asked to end the canary")
+    if release.experiment is not None:
+        end = kinds.end_experiment(release.experiment.name, request.id)
+        return ask(world, ARM, end, f"{request.by} asked to end the experiment")
     if release.previous is None:
-        return _refuse(world, request, "there is no earlier champion to go back to")
+        return refuse(world, request, "there is no earlier champion to go back to")
     back = kinds.roll_back_on_request(release.champion, release.previous, request.id)
     return ask(world, ARM, back, f"{request.by} asked to go back")
-
-
-def _refuse(world: World, request: Request, reason: str) -> Decision:
-    return _close(world, request, f"{REFUSED}{reason}")
-
-
-def _close(world: World, request: Request, answer: str) -> Decision:
-    action = Action("close-request", {"request": request.id, "answer": answer})
-    return ask(world, ARM, action, answer)

@@ -39,8 +39,14 @@ def _due(world: World, entry: Entry) -> bool:
 
 
 def _withdrawn(world: World, entry: Entry) -> bool:
-    if entry.action.kind not in {"canary", "promote"}:
+    kind, experiment = entry.action.kind, world.release.experiment
+    if kind == "experiment":
+        # While its request is open that asks for it; what began meanwhile is only to be told so.
+        return experiment is None or experiment.name != entry.action.inputs["experiment"]
+    if kind not in {"canary", "promote", "deploy"}:
         return False
+    if kind != "deploy" and experiment is not None:
+        return True
     bundle = BundleId(str(entry.action.inputs["bundle"]))
     approved, _ = world.decisions.get(bundle, (True, ""))
     return not approved or sent_back(world, bundle) is not None
