@@ -2,7 +2,7 @@
 
 import itertools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ from tests.support.stored import (
     COUNT,
     anna,
     annotation,
+    check_all_but_anna,
+    files_of,
     filled,
+    holding,
     picture,
     rendition,
 )
 
 from everloop.app.assemble import assemble
-from everloop.data.blobs import open_blobs
 from everloop.data.erase import rows_left
 from everloop.data.folder import FolderBlobs
 from everloop.data.rewriting import Rewriting
@@ -33,7 +35,6 @@ from everloop.errors import Conflict, Refused
 from everloop.ids import SampleId
 from everloop.loop.forget import Forgot, Wanted, forget
 from everloop.loop.project import Project
-from everloop_runtime.capture import read_segment, sealed_segments
 from everloop_runtime.ids import sample_id
 
 
@@ -66,33 +67,15 @@ def _forget_anna(project: Project, second: float = 100, **options: bool) -> Forg
     return forget(project, Wanted(subject="anna"), by="ann", now=at(second), **options)
 
 
-def _files(project: Project) -> Iterator[tuple[str, bytes]]:
-    """Every file of the store and of the project's own folder, read plainly."""
-    for path in project.layout.root.rglob("*"):
-        if path.is_file():
-            yield str(path), path.read_bytes()
-    if project.data.place.folder is None:
-        blobs = open_blobs(project.data.place)
-        for blob in blobs.list():
-            yield blob.key, blobs.get(blob.key) or b""
-
-
-def _holding(project: Project, number: int) -> list[str]:
-    """Files that hold a picture, or a good part of its second half."""
-    data = picture(number)
-    parts = [data[at : at + 48] for at in range(len(data) // 2, len(data) - 48, 48)]
-    return [name for name, text in _files(project) if any(part in text for part in parts)]
-
-
 def test_nothing_of_a_subject_is_left_in_any_file(project: Project) -> None:
     for number in ANNA:
-        assert _holding(project, number)
+        assert holding(project, number)
     done = _forget_anna(project)
     told: Any = done.certificate.told
     for number in ANNA:
-        assert _holding(project, number) == []
-    assert not any(rendition(3)[200:300] in text for _, text in _files(project))
-    assert any(rendition(4)[200:300] in text for _, text in _files(project))
+        assert holding(project, number) == []
+    assert not any(rendition(3)[200:300] in text for _, text in files_of(project))
+    assert any(rendition(4)[200:300] in text for _, text in files_of(project))
     assert rows_left(project.data.place, anna()) == {}
     assert told["samples"] == anna()
     assert told["removed"]["bytes.lance"] == 3
@@ -105,25 +88,7 @@ def test_nothing_of_a_subject_is_left_in_any_file(project: Project) -> None:
     assert told["proof"]["found"] == 0
     assert told["proof"]["found_before"] > 3
     assert told["bundles_withdrawn"] == [BUNDLE]
-    _all_others_are_there(project)
-
-
-def _all_others_are_there(project: Project) -> None:
-    others = [n for n in range(COUNT) if n not in ANNA]
-    ids = [sample_id(picture(n)) for n in others]
-    for store in (project.data, DataStore(project.data.place)):
-        assert store.samples.read(ids) == [picture(n) for n in others]
-        assert store.samples.count() == len(others)
-        assert set(store.annotations.current()) == set(ids)
-        first, second = store.snapshots.list()
-        assert (first.rows.num_rows, second.rows.num_rows) == (18, 37)
-        assert first.forgotten == 2
-        window = store.predictions.window(BUNDLE, 0, 100)
-        assert window.samples == tuple(
-            sample_id(picture(n)) for n in range(10, 30) if n not in ANNA
-        )
-    (segment,) = sealed_segments(project.layout.capture)
-    assert [r.image for r in read_segment(segment)] == [picture(n) for n in range(10) if n != 3]
+    check_all_but_anna(project)
 
 
 def test_the_next_snapshot_is_the_one_that_a_store_without_them_takes(local: Project) -> None:
@@ -141,7 +106,7 @@ def test_what_was_forgotten_is_not_taken_in_again(local: Project) -> None:
     _forget_anna(local)
     again = [NewSample(picture(n), "", "s", "s") for n in (3, 99)]
     assert local.data.samples.add(again, at(200), split=SplitRule(0.3)) == (sample_id(picture(99)),)
-    assert _holding(local, 3) == []
+    assert holding(local, 3) == []
 
 
 def test_asking_again_gives_the_same_certificate(local: Project) -> None:
@@ -174,7 +139,7 @@ def test_a_bundle_that_serves_is_not_withdrawn_and_says_so(local: Project) -> No
     with pytest.raises(Conflict, match="deploy another one first"):
         _forget_anna(local)
     assert not local.audit.entries()
-    assert [Path(name).parent.name for name in _holding(local, 3)] == ["golden"]
+    assert [Path(name).parent.name for name in holding(local, 3)] == ["golden"]
     local.layout.routes.unlink()
     assert _forget_anna(local).certificate.told["bundles_withdrawn"] == [BUNDLE]
 
@@ -187,7 +152,7 @@ def test_rows_of_a_writer_that_was_cut_short_go_when_nobody_writes(local: Projec
     with pytest.raises(Conflict, match="--alone"):
         _forget_anna(local)
     _forget_anna(local, alone=True)
-    assert not any(_holding(local, number) for number in ANNA)
+    assert not any(holding(local, number) for number in ANNA)
 
 
 _STEPS = (
@@ -224,5 +189,5 @@ def test_interrupted_anywhere_it_goes_on_where_it_was(
             _forget_anna(local)
     done = _forget_anna(local, 200)
     assert done.certificate.told["samples"] == anna()
-    assert not any(_holding(local, number) for number in ANNA)
-    _all_others_are_there(local)
+    assert not any(holding(local, number) for number in ANNA)
+    check_all_but_anna(local)

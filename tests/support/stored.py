@@ -1,8 +1,9 @@
 """A project whose store, on any storage, holds samples in every table there is."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 from tests.support.buckets import KEY, SECRET, ObjectStore
 from tests.support.clock import at
@@ -11,17 +12,19 @@ from tests.support.projects import write_project
 
 from everloop.app.assemble import assemble
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.blobs import open_blobs
 from everloop.data.collect import collect
 from everloop.data.renditions import NewRendition
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
+from everloop.data.store import DataStore
 from everloop.data.take import take
 from everloop.ids import BundleId, LabelTaskId, PolicyVersion, PredictionId, RenditionId, SampleId
 from everloop.loop.project import Project
 from everloop.state.clearances import Judged
 from everloop.state.label_queue import LabelTask
 from everloop.state.lease import Fence
-from everloop_runtime.capture import Captured, CaptureWriter, sealed_segments
+from everloop_runtime.capture import Captured, CaptureWriter, read_segment, sealed_segments
 from everloop_runtime.ids import digest_bytes, sample_id
 
 CLASSES = ("lying", "upright")
@@ -41,26 +44,68 @@ def anna() -> list[SampleId]:
 
 
 def on_store(
-    folder: Path, store: ObjectStore | None, *, pictures: int = 1
+    folder: Path, store: ObjectStore | None, *, pictures: int = 1, patience: str = "20s"
 ) -> tuple[Path, Mapping[str, str]]:
     """A project's folder with its data on an object store or in itself, and the environment."""
     write_project(folder, pictures=pictures)
     if store is None:
         return folder, {}
     uri = store.bucket().uri
-    told = f'[storage]\nroot = "{uri}"\nendpoint = "{store.endpoint}"\npatience = "20s"\n'
+    told = f'[storage]\nroot = "{uri}"\nendpoint = "{store.endpoint}"\npatience = "{patience}"\n'
     with (folder / "everloop.toml").open("a") as file:
         file.write(told)
     return folder, {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
-def filled(folder: Path, store: ObjectStore | None = None) -> Project:
+def filled(folder: Path, store: ObjectStore | None = None, *, patience: str = "20s") -> Project:
     """A project with data in every table, snapshots, captures, label tasks and a bundle."""
-    place, environment = on_store(folder, store)
-    os.environ.update(environment)
-    project = assemble(place)
+    place, environment = on_store(folder, store, patience=patience)
+    project = assembled(place, environment)
     fill(project)
     return project
+
+
+def assembled(folder: Path, environment: Mapping[str, str]) -> Project:
+    """The project of a folder, as a process with more in its environment opens it."""
+    with patch.dict(os.environ, environment):
+        return assemble(folder)
+
+
+def files_of(project: Project) -> Iterator[tuple[str, bytes]]:
+    """Every file of the store and of the project's own folder, read plainly."""
+    for path in project.layout.root.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+    if project.data.place.folder is None:
+        blobs = open_blobs(project.data.place)
+        for blob in blobs.list():
+            yield blob.key, blobs.get(blob.key) or b""
+
+
+def holding(project: Project, number: int) -> list[str]:
+    """Files that hold a picture, or a good part of its second half."""
+    data = picture(number)
+    parts = [data[at : at + 48] for at in range(len(data) // 2, len(data) - 48, 48)]
+    return [name for name, text in files_of(project) if any(part in text for part in parts)]
+
+
+def check_all_but_anna(project: Project) -> None:
+    """Raise unless everything that is not about `anna` is there as it was."""
+    others = [n for n in range(COUNT) if n not in ANNA]
+    ids = [sample_id(picture(n)) for n in others]
+    for store in (project.data, DataStore(project.data.place)):
+        assert store.samples.read(ids) == [picture(n) for n in others]
+        assert store.samples.count() == len(others)
+        assert set(store.annotations.current()) == set(ids)
+        first, second = store.snapshots.list()
+        assert (first.rows.num_rows, second.rows.num_rows) == (18, 37)
+        assert first.forgotten == 2
+        window = store.predictions.window(BUNDLE, 0, 100)
+        assert window.samples == tuple(
+            sample_id(picture(n)) for n in range(10, 30) if n not in ANNA
+        )
+    (segment,) = sealed_segments(project.layout.capture)
+    assert [r.image for r in read_segment(segment)] == [picture(n) for n in range(10) if n != 3]
 
 
 def fill(project: Project) -> None:
