@@ -210,9 +210,8 @@ def _taken_by_runtime(data: bytes) -> bool:
     return True
 
 
-def _chunk(kind: bytes, data: bytes, wrong: int = 0) -> bytes:
-    sum_of = zlib.crc32(kind + data) ^ wrong
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", sum_of)
+def _missummed(chunk: bytes) -> bytes:
+    return chunk[:-1] + bytes([chunk[-1] ^ 1])
 
 
 def test_a_png_of_any_making_is_taken_exactly_where_the_runtime_takes_it() -> None:
@@ -220,25 +219,28 @@ def test_a_png_of_any_making_is_taken_exactly_where_the_runtime_takes_it() -> No
     head, rest = whole[:33], whole[33:]
     at = rest.index(b"IDAT") - 4
     pixels = rest[at + 8 : at + 8 + struct.unpack_from(">I", rest, at)[0]]
-    idat, end = _chunk(b"IDAT", pixels), _chunk(b"IEND", b"")
-    short = _chunk(b"IDAT", zlib.compress(zlib.decompress(pixels)[:-40]))
+    idat, end = hostile.chunk(b"IDAT", pixels), hostile.chunk(b"IEND", b"")
+    short = hostile.chunk(b"IDAT", zlib.compress(zlib.decompress(pixels)[:-40]))
     facts = head[16:29]
     made = {
         "whole": head + idat + end,
-        "in pieces": head + _chunk(b"IDAT", pixels[:9]) + _chunk(b"IDAT", pixels[9:]) + end,
+        "in pieces": head
+        + hostile.chunk(b"IDAT", pixels[:9])
+        + hostile.chunk(b"IDAT", pixels[9:])
+        + end,
         "bytes behind": whole + b"tail",
         "no end": head + idat,
         "no pixels": head + end,
         "rows missing": head + short + end,
         "wrong sum of the head": head[:-1] + bytes([head[-1] ^ 1]) + idat + end,
-        "wrong sum of the pixels": head + _chunk(b"IDAT", pixels, 1) + end,
-        "wrong sum of a note": head + _chunk(b"gAMA", bytes(4), 1) + idat + end,
-        "short note": head + _chunk(b"pHYs", bytes(2)) + idat + end,
-        "note": head + _chunk(b"pHYs", bytes(9)) + idat + end,
-        "transparent": head + _chunk(b"tRNS", bytes(6)) + idat + end,
-        "interlaced": whole[:8] + _chunk(b"IHDR", facts[:12] + b"\1") + idat + end,
-        "unknown filter": whole[:8] + _chunk(b"IHDR", facts[:11] + b"\1\0") + idat + end,
-        "as grey": whole[:8] + _chunk(b"IHDR", facts[:9] + b"\0" + facts[10:]) + idat + end,
+        "wrong sum of the pixels": head + _missummed(idat) + end,
+        "wrong sum of a note": head + _missummed(hostile.chunk(b"gAMA", bytes(4))) + idat + end,
+        "short note": head + hostile.chunk(b"pHYs", bytes(2)) + idat + end,
+        "note": head + hostile.chunk(b"pHYs", bytes(9)) + idat + end,
+        "transparent": head + hostile.chunk(b"tRNS", bytes(6)) + idat + end,
+        "interlaced": whole[:8] + hostile.chunk(b"IHDR", facts[:12] + b"\1") + idat + end,
+        "unknown filter": whole[:8] + hostile.chunk(b"IHDR", facts[:11] + b"\1\0") + idat + end,
+        "as grey": whole[:8] + hostile.chunk(b"IHDR", facts[:9] + b"\0" + facts[10:]) + idat + end,
         "two heads": head + head[8:] + idat + end,
         "long chunk": head + b"\x7f\xff\xff\xffgAMA" + idat + end,
     }

@@ -14,7 +14,7 @@ from everloop.data.export.exporter import EXPORTS, export
 from everloop.data.export.outgoing import Shape
 from everloop.data.export.yolo import yolo_line
 from everloop.data.fit import fit
-from everloop.data.formats.manifest import quoted, unquoted
+from everloop.data.formats.cells import quoted, unquoted
 from everloop.data.formats.yolo import read_line
 from everloop.data.incoming import Incoming
 from everloop.data.snapshots import Snapshot

@@ -8,6 +8,7 @@ from pathlib import Path
 import lance
 import pyarrow as pa
 import pytest
+from tests.support.captures import answer
 from tests.support.clock import at
 from tests.support.pictures import noise
 
@@ -31,12 +32,7 @@ KINDS: dict[str, Becomes] = {"label": "client", "correction": "person"}
 
 
 def _answer(n: int, bundle: BundleId = A, role: Role = "champion", label: str = "dark") -> Captured:
-    picture = noise(n)
-    return Captured(
-        prediction=PredictionId(f"p{n}"), sample=sample_id(picture), bundle=bundle, role=role,
-        key="k", at=at(n).timestamp(), latency_ms=5.0, status="ok", label=label, confidence=0.9,
-        probabilities=(0.9, 0.1), embedding=(0.0, 1.0), image=picture,
-    )  # fmt: skip
+    return answer(n, noise(n), bundle, role=role, label=label)
 
 
 def _said(

@@ -8,10 +8,11 @@ from tests.support import hostile
 from tests.support.clock import at
 from tests.support.pictures import flat, noise
 
+from everloop.data.bad_files import BadFile
 from everloop.data.examined import DecodingLimits
 from everloop.data.ingest import IngestRules, ingest
 from everloop.data.mending import Hand, force, mend
-from everloop.data.quarantine import BadFile, Quarantine
+from everloop.data.quarantine import Quarantine
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.errors import Refused

@@ -1,5 +1,6 @@
 """Forgetting on a real object store whose server is killed in the middle."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,10 @@ def test_a_store_killed_while_it_forgets_is_finished_by_running_it_again(
         place, credentials = on_store(
             tmp_path / "project", ObjectStore(proxy.endpoint), patience="0.5s"
         )
+        environment = dict(os.environ)
         project = assembled(place, credentials)
         fill(project)
+        assert dict(os.environ) == environment
         assert any(
             picture(3)[-64:] in data for data in _objects(radosgw, project.data.place).values()
         )

@@ -30,18 +30,6 @@ _TASK_OF_BEFORE = (
 )
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database.open(tmp_path / "state.db")
-
-
-@pytest.fixture
-def fence(database: Database) -> Fence:
-    fence = Leases(database).acquire("controller", "a test", at(0), timedelta(seconds=15))
-    assert fence is not None
-    return fence
-
-
 def _task(proof: Cleared, name: str = "t") -> LabelTask:
     return LabelTask(LabelTaskId(name), proof, "r", "train", None, None, None, at(0))
 

@@ -6,43 +6,26 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.support.bundles import CLASSES, make_bundle
-from tests.support.clock import START, at
+from tests.support.captures import answer
+from tests.support.clock import at
 from tests.support.pictures import noise
 from tests.support.projects import opened, until, write_project
 
 from everloop.action import Outcome
 from everloop.data.collect import collect
 from everloop.data.splits import SplitRule
-from everloop.ids import BundleId, PredictionId
+from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.actions.select import select
 from everloop.loop.project import Project, Turn
-from everloop_runtime.capture import Captured, CaptureWriter, sealed_segments
-from everloop_runtime.ids import sample_id
+from everloop_runtime.capture import CaptureWriter, sealed_segments
 
 
 def _capture(project: Project, bundle: BundleId, numbers: range) -> None:
     writer = CaptureWriter(project.layout.capture)
     for n in numbers:
-        image = noise(n)
-        writer.append(
-            Captured(
-                prediction=PredictionId(f"p{n}"),
-                sample=sample_id(image),
-                bundle=bundle,
-                role="champion",
-                key="k",
-                at=START.timestamp() + n,
-                latency_ms=1.0,
-                status="ok",
-                error=None,
-                label=CLASSES[0],
-                confidence=0.6,
-                probabilities=(0.6, 0.4),
-                embedding=(float(n), 1.0),
-                image=image,
-            )
-        )
+        unsure = {"label": CLASSES[0], "confidence": 0.6, "probabilities": (0.6, 0.4)}
+        writer.append(answer(n, noise(n), bundle, **unsure))
     writer.close()
     (segment,) = sealed_segments(project.layout.capture)
     collect(project.data, segment, now=at(0), split=SplitRule(0.4))

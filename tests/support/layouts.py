@@ -12,9 +12,9 @@ from typing import Any
 from tests.support.clock import at
 from tests.support.pictures import noise
 
+from everloop.data.bad_files import Quarantined
 from everloop.data.ingest import IngestReport, IngestRules, ingest
 from everloop.data.location import Place
-from everloop.data.quarantine import Quarantined
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.labels import Box, BoxesLabel, ClassLabel, Label

@@ -6,6 +6,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from tests.support.buckets import KEY, SECRET, ObjectStore
+from tests.support.captures import answer
 from tests.support.clock import at
 from tests.support.pictures import noise
 from tests.support.projects import write_project
@@ -19,12 +20,12 @@ from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.take import take
-from everloop.ids import BundleId, LabelTaskId, PolicyVersion, PredictionId, RenditionId, SampleId
+from everloop.ids import BundleId, LabelTaskId, PolicyVersion, RenditionId, SampleId
 from everloop.loop.project import Project
 from everloop.state.clearances import Judged
 from everloop.state.label_queue import LabelTask
 from everloop.state.lease import Fence
-from everloop_runtime.capture import Captured, CaptureWriter, read_segment, sealed_segments
+from everloop_runtime.capture import CaptureWriter, read_segment, sealed_segments
 from everloop_runtime.ids import digest_bytes, sample_id
 
 CLASSES = ("lying", "upright")
@@ -153,24 +154,7 @@ def annotation(number: int) -> Annotation:
 def _segment(project: Project, numbers: range) -> Path:
     writer = CaptureWriter(project.layout.capture)
     for n in numbers:
-        image = picture(n)
-        writer.append(
-            Captured(
-                prediction=PredictionId(f"p{n}"),
-                sample=sample_id(image),
-                bundle=BUNDLE,
-                role="champion",
-                key="k",
-                at=at(n).timestamp(),
-                latency_ms=1.0,
-                status="ok",
-                label=CLASSES[n % 2],
-                confidence=0.9,
-                probabilities=(0.1, 0.9),
-                embedding=(float(n), 1.0),
-                image=image,
-            )
-        )
+        writer.append(answer(n, picture(n), BUNDLE, label=CLASSES[n % 2]))
     writer.close()
     return sealed_segments(project.layout.capture)[-1]
 

@@ -12,8 +12,8 @@ from everloop.errors import Refused
 from everloop.ids import Json
 
 if TYPE_CHECKING:
+    from everloop.data.bad_files import Quarantined
     from everloop.data.mending import Hand
-    from everloop.data.quarantine import Quarantined
     from everloop.loop.project import Project
 
 

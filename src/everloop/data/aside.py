@@ -4,8 +4,9 @@ import threading
 from collections import Counter
 from datetime import datetime
 
+from everloop.data.bad_files import BadFile, shown
 from everloop.data.examined import Reason
-from everloop.data.quarantine import BadFile, Quarantine, shown
+from everloop.data.quarantine import Quarantine
 
 _MOST_BYTES = 64_000_000
 _MOST_FILES = 5_000

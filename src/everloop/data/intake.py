@@ -7,12 +7,12 @@ from typing import NamedTuple, TypeAlias
 
 from everloop.data.arrivals import arrival_key
 from everloop.data.aside import Aside
+from everloop.data.bad_files import shown
 from everloop.data.decoding import Decoders
 from everloop.data.examinations import ExaminationLog
 from everloop.data.examined import Bad, DecodingLimits, Examined, Reason
 from everloop.data.fit import OutOfImage, fit
 from everloop.data.incoming import Incoming
-from everloop.data.quarantine import shown
 from everloop.data.read_ahead import ahead
 from everloop.data.samples import NewSample
 from everloop.data.shelf import Item, Shelf

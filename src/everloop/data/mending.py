@@ -5,9 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.bad_files import Quarantined
 from everloop.data.decoding import Decoders
 from everloop.data.examined import FORCEABLE, Bad, DecodingLimits, Examined
-from everloop.data.quarantine import Quarantined
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore

@@ -7,61 +7,22 @@ is derived from it.
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
+from everloop.data.bad_files import BadFile, Quarantined, ended, id_of, row_of
 from everloop.data.blobs import open_blobs
-from everloop.data.examined import FORCEABLE, Reason
 from everloop.data.location import Place
 from everloop.data.tables import LanceTable, text
 from everloop.errors import Refused
 from everloop.ids import QuarantineId, SampleId
 from everloop_runtime.ids import digest_json, sample_id
 
-Event: TypeAlias = Literal["bad", "mended", "forced", "gone"]
-
 KEPT_FILE = 20_000_000
 """A bad file of more bytes is not kept here; its source has it."""
 KEPT_TOTAL = 1_000_000_000
 """Nor is any once so many bytes of bad files are kept."""
 _TEXT = ("id", "event", "source", "name", "reason", "text", "where", "digest", "by", "sample")
-
-
-@dataclass(frozen=True, slots=True)
-class BadFile:
-    """A file that is not taken in."""
-
-    name: str
-    """What its source calls it."""
-    reason: Reason
-    text: str
-    """The reason in words, with the figures."""
-    where: str = ""
-    """Where its bytes can be found; empty: in the source, under its name."""
-    data: bytes | None = None
-    """Its bytes, where they could be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantined:
-    """A bad file that stands: neither mended, forced nor gone."""
-
-    id: QuarantineId
-    source: str
-    name: str
-    reason: Reason
-    text: str
-    where: str
-    digest: str
-    """SHA-256 of its bytes; empty when they could not be read."""
-    size: int
-    at: datetime
-
-    @property
-    def can_be_forced(self) -> bool:
-        """Whether a person may overrule the reason: the picture itself can be decoded."""
-        return self.reason in FORCEABLE
 
 
 class Quarantine:
@@ -106,7 +67,7 @@ class Quarantine:
         `looked_at`: the names that were; None when it was the whole source.
         """
         standing = {each.id: each for each in self.standing() if each.source == source}
-        found = {_id(source, each): each for each in bad}
+        found = {id_of(source, each): each for each in bad}
         # What a person had taken in after all is not set aside again.
         settled = standing.keys() | self._settled
         new = {name: each for name, each in found.items() if name not in settled}
@@ -116,8 +77,8 @@ class Quarantine:
             if each.id not in found and (looked_at is None or each.name in looked_at)
         ]
         self._keep(new.values())
-        rows = [_row("bad", source, name, each, now) for name, each in new.items()]
-        self._append([*rows, *(_ended(each, "gone", "", None, now) for each in gone)])
+        rows = [row_of("bad", source, name, each, now) for name, each in new.items()]
+        self._append([*rows, *(ended(each, "gone", "", None, now) for each in gone)])
         return len(new)
 
     def close(
@@ -130,7 +91,7 @@ class Quarantine:
         now: datetime,
     ) -> None:
         """Say that a person had a file taken in after all, as `sample`."""
-        self._append([_ended(file, event, by, sample, now)])
+        self._append([ended(file, event, by, sample, now)])
 
     def _keep(self, files: Iterable[BadFile]) -> None:
         import pyarrow as pa
@@ -217,56 +178,3 @@ class Quarantine:
             columns, f"id = {text(name)}"
         ).to_pylist()
         return told
-
-
-def shown(name: str) -> str:
-    """A file's name with whatever is not plain text escaped, as it is stored.
-
-    >>> shown("cat/1.png"), shown('"\\u00fc"')
-    ('cat/1.png', '\\\\"\\\\u00fc\\\\"')
-    """
-    is_plain = name.isascii() and name.isprintable() and '"' not in name and "\\" not in name
-    return name if is_plain else json.dumps(name)[1:-1]
-
-
-def _id(source: str, bad: BadFile) -> QuarantineId:
-    digest = sample_id(bad.data) if bad.data else ""
-    return QuarantineId(digest_json([source, shown(bad.name), bad.reason, digest]))
-
-
-def _row(
-    event: Event, source: str, name: QuarantineId, bad: BadFile, now: datetime
-) -> Mapping[str, Any]:
-    return {
-        "id": name,
-        "event": event,
-        "source": source,
-        "name": shown(bad.name),
-        "reason": bad.reason,
-        "text": ascii(bad.text)[1:-1],
-        "where": shown(bad.where or f"{source.rstrip('/')}/{bad.name}"),
-        "digest": sample_id(bad.data) if bad.data else "",
-        "by": "",
-        "sample": "",
-        "size": len(bad.data) if bad.data is not None else 0,
-        "at": now,
-    }
-
-
-def _ended(
-    file: Quarantined, event: Event, by: str, sample: SampleId | None, now: datetime
-) -> Mapping[str, Any]:
-    return {
-        "id": file.id,
-        "event": event,
-        "source": file.source,
-        "name": file.name,
-        "reason": file.reason,
-        "text": "",
-        "where": file.where,
-        "digest": file.digest,
-        "by": by,
-        "sample": sample or "",
-        "size": file.size,
-        "at": now,
-    }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from everloop.data.annotations import Annotation
 from everloop.data.arrivals import Arrived
 from everloop.data.aside import Aside
-from everloop.data.quarantine import shown
+from everloop.data.bad_files import shown
 from everloop.data.restated import Stating, restate
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule

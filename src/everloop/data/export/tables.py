@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from everloop.data.export.outgoing import Outgoing, Shape
-from everloop.data.formats.manifest import quoted
+from everloop.data.formats.cells import quoted
 from everloop.data.formats.tabular import WHOLE_ROW
 from everloop.labels import BoxesLabel, ClassesLabel, ClassLabel, Label, ValueLabel
 

@@ -6,12 +6,11 @@ tables have it, is taken off.
 """
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from typing import Any
 
+from everloop.data.formats.cells import boxes_in, moment, names_in, unquoted
 from everloop.data.formats.format import Fit, Wanted
 from everloop.data.formats.pictures import SPLITS, missing, reader, unlabelled
 from everloop.data.formats.shape import box, figure, of_boxes, of_names
@@ -41,10 +40,7 @@ _EDGES = (
     (("x", "y", "width", "height"), True),
     (("bbox_x", "bbox_y", "bbox_width", "bbox_height"), True),
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
-_FIGURE = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 _MOST_TOLD = 5
-_BOX_CELLS = 5
 
 
 class Manifest:
@@ -215,10 +211,10 @@ class _Table:
         if kind == "boxes":
             if self._roles["boxes"] is None:
                 return of_boxes(stated.boxes, kind)
-            return _boxes_in(self._cell(row, "boxes"))
+            return boxes_in(self._cell(row, "boxes"))
         several = self._cell(row, "labels")
         if several is not None:
-            return of_names(_names_in(several), kind)
+            return of_names(names_in(several), kind)
         one = self._cell(row, "label")
         if one is not None:
             return of_names([str(one)], kind)
@@ -249,74 +245,3 @@ class _Table:
 
 def _unquoted(row: dict[str, Any]) -> dict[str, Any]:
     return {name: unquoted(cell) for name, cell in row.items()}
-
-
-def unquoted(cell: Any) -> Any:
-    """A cell without the apostrophe that keeps spreadsheets from computing it.
-
-    >>> unquoted("'=1+1"), unquoted("'tis")
-    ('=1+1', "'tis")
-    """
-    quoted = isinstance(cell, str) and cell.startswith("'") and cell[1:2] in _FORMULA
-    return cell[1:] if quoted and len(cell) > 1 else cell
-
-
-def quoted(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula; `unquoted` gives it back.
-
-    >>> quoted("=1+1"), quoted("cat")
-    ("'=1+1", 'cat')
-    """
-    return f"'{cell}" if cell.startswith(_FORMULA) and not _is_figure(cell) else cell
-
-
-def _is_figure(cell: str) -> bool:
-    return _FIGURE.fullmatch(cell) is not None
-
-
-def moment(told: object) -> datetime | str | None:
-    """A time in a cell, UTC where it names no zone; or why it is none."""
-    if told is None:
-        return None
-    if isinstance(told, datetime):
-        return told if told.tzinfo else told.replace(tzinfo=UTC)
-    if isinstance(told, date):
-        return datetime(told.year, told.month, told.day, tzinfo=UTC)
-    try:
-        found = datetime.fromisoformat(str(told))
-        found = found if found.tzinfo else found.replace(tzinfo=UTC)
-        found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return f"{str(told)[:60]!r} is no time as ISO 8601 writes it"
-    return found
-
-
-def _names_in(cell: Any) -> list[str]:
-    if isinstance(cell, list):
-        return [str(name) for name in cell]
-    text = str(cell)
-    if text.startswith("["):
-        try:
-            told = json.loads(text)
-        except (ValueError, RecursionError):
-            return [text]
-        return [str(name) for name in told]
-    return [name.strip() for name in text.replace("|", ";").split(";") if name.strip()]
-
-
-def _boxes_in(cell: Any) -> Label | str | None:
-    if cell is None:
-        return None
-    try:
-        rows = json.loads(cell) if isinstance(cell, str) else cell
-    except (ValueError, RecursionError) as error:
-        return f"its boxes are not JSON: {str(error)[:80]}"
-    boxes = []
-    for row in rows if isinstance(rows, list) else [None]:
-        if not isinstance(row, list) or len(row) != _BOX_CELLS or not isinstance(row[0], str):
-            return "a box is [name, left, top, right, bottom]"
-        made = box(row[0], row[1:])
-        if isinstance(made, str):
-            return f"it has {made}"
-        boxes.append(made)
-    return of_boxes(boxes, "boxes")

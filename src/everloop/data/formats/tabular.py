@@ -12,8 +12,8 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from everloop.data.formats.cells import moment, unquoted
 from everloop.data.formats.format import Fit, Wanted
-from everloop.data.formats.manifest import moment, unquoted
 from everloop.data.formats.pictures import SPLITS, missing, side_in
 from everloop.data.formats.sketch import Sketch
 from everloop.data.formats.tables import TABLES, columns_of, is_table, rows_of
