@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import layouts
-from tests.support.layouts import picture, put, take_in
+from tests.support.layouts import picture, put, take_in, told
 
 from everloop.data.sources.archive import ArchiveLimits
 from everloop.data.sources.opened import open_tree
@@ -157,3 +157,19 @@ def test_whatever_a_file_is_called_it_is_stored_under_its_hash(tmp_path: Path) -
     for seed, name in enumerate(("a\nb.png", "\u202egnp.png", "CON", "y" * 250)):
         put(folder / name, picture(100 + seed))
     assert take_in(store, tmp_path / "in").added == 4
+
+
+def test_a_name_with_nul_in_a_table_or_an_archive_is_a_row_like_any_other_bad_one(
+    tmp_path: Path,
+) -> None:
+    put(tmp_path / "in" / "1.png", picture(1))
+    put(tmp_path / "in" / "labels.csv", "path,label\n1.png,cat\na\0b.png,dog\n\0,dog\n")
+    store = DataStore(tmp_path / "store")
+    report = take_in(store, tmp_path / "in")
+    assert (report.added, report.quarantined) == (1, {"unreadable": 2})
+    assert all(name.isascii() and name.isprintable() for name in told(store))
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("cat/2.png")
+        info.size, info.pax_headers = len(picture(2)), {"path": "cat/c\0d.png"}
+        archive.addfile(info, io.BytesIO(picture(2)))
+    assert take_in(DataStore(tmp_path / "other"), tmp_path / "a.tar").added == 1

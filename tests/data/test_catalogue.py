@@ -3,6 +3,7 @@
 import multiprocessing
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from tests.support.clock import at
 from tests.support.pictures import noise
 
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.catalogue import file
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
-from everloop.errors import Refused
+from everloop.errors import Refused, Unavailable
 from everloop.ids import SampleId
 from everloop_runtime.ids import sample_id
 
@@ -152,3 +154,22 @@ def test_the_standing_label_is_the_same_in_whatever_order_it_was_said(tmp_path: 
             other.annotations.append([each])
         found.add(other.annotations.standing([_id(1)])[_id(1)].id)
     assert len(found) == 1
+
+
+def test_a_locked_catalogue_is_waited_for_within_a_bound_and_drops_nothing(
+    store: DataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = store.samples.count()
+    (path,) = tmp_path.rglob("catalogue-*.sqlite")
+    monkeypatch.setattr(file, "_PATIENCE_S", 0.1)
+    waiting = DataStore(tmp_path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            _add(waiting, 500, 501)
+            waiting.samples.count()
+        other.execute("ROLLBACK")
+    _add(waiting, 500, 501)
+    assert waiting.samples.count() == before + 2
+    assert waiting.samples.read([_id(500), _id(501)]) == [noise(500), noise(501)]
+    assert set(_told(waiting, 500, 501)["labels"].values()) == {"even", "odd"}
