@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from everloop.data.blobs import Blob, dataset_address, open_blobs
 from everloop.data.location import Place, located
-from everloop.data.tables import is_dataset, text
+from everloop.data.table_files import is_dataset
+from everloop.data.tables import text
 from everloop.errors import Unavailable
 
 if TYPE_CHECKING:

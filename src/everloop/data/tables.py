@@ -1,16 +1,16 @@
 """Lance datasets opened, appended to and read on any storage, with their errors mapped once."""
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from everloop.data.blobs import BlobStore, dataset_address, open_blobs
 from everloop.data.location import Place, located
-from everloop.errors import Conflict, Unavailable
+from everloop.data.table_errors import explained, is_of_storage, is_race, translated
+from everloop.data.table_files import create_empty, is_dataset
+from everloop.errors import Conflict
 
 if TYPE_CHECKING:
     import lance
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ATTEMPTS = 8
-_VERSIONS = "_versions"
-_MANIFEST = ".manifest"
 _ADDRESS_BITS = 32
 """A row id is its fragment's number and, in this many bits, its place there."""
 
@@ -86,10 +84,10 @@ class LanceTable:
                     rows, dataset, schema=self._schema, mode="append", storage_options=options
                 )
             except (OSError, ValueError) as error:
-                if not _is_of_storage(error):
+                if not is_of_storage(error):
                     raise
-                if not _is_race(error) or attempt == _ATTEMPTS - 1:
-                    raise self._explained(error) from error
+                if not is_race(error) or attempt == _ATTEMPTS - 1:
+                    raise explained(self._place.name, error) from error
                 time.sleep(0.02 * 2**attempt)
             else:
                 return
@@ -97,27 +95,13 @@ class LanceTable:
     def _is_there(self) -> bool:
         return is_dataset(self._files)
 
-    def _create(self) -> None:
-        """Make the dataset, empty: its first version is one create-only write, the first wins.
-
-        Two processes that both let Lance create in place would each commit a first version, and
-        the later one would drop the rows of the earlier.
-        """
-        import lance
-
-        with self._translated(), tempfile.TemporaryDirectory() as scratch:
-            made = Path(scratch) / "made.lance"
-            lance.write_dataset(self._schema.empty_table(), str(made), mode="create")
-            # The manifest last: it is what makes a dataset of the other files.
-            for path in (*made.glob("_transactions/*"), *made.glob(f"{_VERSIONS}/*{_MANIFEST}")):
-                self._files.put(path.relative_to(made).as_posix(), path.read_bytes())
-
     def _made(self) -> "lance.LanceDataset":
         """The newest version, made where there was none. One of an older schema gets the columns
         it lacks, empty in the rows it has."""
         dataset = self.dataset()
         while dataset is None:
-            self._create()
+            with self._translated():
+                create_empty(self._files, self._schema)
             dataset = self.dataset()
         lacking = [field for field in self._schema if field.name not in dataset.schema.names]
         if lacking:
@@ -268,20 +252,8 @@ class LanceTable:
         }
         return pa.table(arrays)
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, ValueError) as error:
-            if not _is_of_storage(error):
-                raise
-            raise self._explained(error) from error
-
-    def _explained(self, error: Exception) -> Unavailable:
-        told = str(error).partition("\n")[0]
-        if _is_race(error):
-            return Unavailable(f"{self._place.name}: others' writes kept coming first: {told}")
-        return Unavailable(f"{self._place.name} cannot be used: {told}")
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self._place.name)
 
     def _empty(self, columns: list[str]) -> "pa.Table":
         return self._schema.empty_table().select(columns)
@@ -292,23 +264,6 @@ def _present(columns: list[str], dataset: "lance.LanceDataset") -> list[str]:
     return [name for name in columns if name in names]
 
 
-def is_dataset(files: BlobStore) -> bool:
-    """Whether these are the files of a dataset: it has a version."""
-    return any(blob.key.endswith(_MANIFEST) for blob in files.list(_VERSIONS))
-
-
 def text(value: str) -> str:
     """A string as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
-
-
-def _is_of_storage(error: Exception) -> bool:
-    # Opening a dataset reports a storage that fails as a ValueError, all else as an OSError.
-    return isinstance(error, OSError) or "LanceError(IO)" in str(error)
-
-
-def _is_race(error: Exception) -> bool:
-    told = str(error).lower()
-    # The last: another process dropped the versions that this commit began from.
-    dropped = "not found" in told and f"{_VERSIONS}/" in told
-    return "conflict" in told or "already exists" in told or dropped
