@@ -19,6 +19,7 @@ from everloop.data.splits import SplitRule
 from everloop.data.store import DataStore
 from everloop.data.tables import LanceTable
 from everloop.ids import BundleId, PredictionId, SampleId
+from everloop.rollout import tally
 from everloop.rollout.tally import Slice, Tallies
 from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.capture import CaptureWriter, sealed_segments
@@ -226,3 +227,23 @@ def test_figures_follow_what_comes_in_and_each_row_is_read_once(
     pairs = after.pairs
     assert (pairs.pairs, pairs.differ, pairs.labelled) == (4, 4, 3)
     assert (pairs.only_challenger_wrong, pairs.only_champion_wrong) == (1, 2)
+
+
+def test_what_became_known_of_answers_is_kept_when_they_are_forgotten(
+    store: DataStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the side that answers more would seem to earn less."""
+    monkeypatch.setattr(tally, "_REMEMBERED", 3)
+    one = Slice(B, frozenset({"variant"}), at(0))
+    two = Slice(A, frozenset({"champion"}), at(0))
+    tallies = Tallies()
+    for first in (0, 4):
+        some = range(first, first + 4)
+        told = [_said(n, {"basket": 2.0}, "event") for n in some]
+        labels = [_said(n, "bright") for n in some]
+        _take(store, tmp_path / "c", *told, *labels, *(_answer(n) for n in some))
+        champion = tallies.beside(store, one, two).champion
+        assert champion.events == {"basket": 2.0 * (first + 4)}
+        assert champion.labelled == {"bright": (first + 4, first + 4)}
+    again = Tallies().beside(store, one, two).champion
+    assert again == champion

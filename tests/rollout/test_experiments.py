@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.support.bundles import graph, make_bundle
 from tests.support.pictures import noise, png
-from tests.support.planted import Planted, brightness_project, now, planted
+from tests.support.planted import Planted, brightness_project, now, planted, vouch_for
 from tests.support.projects import everloop, told, until
 
 from everloop.errors import Conflict
@@ -36,7 +36,7 @@ def life(tmp_path: Path) -> Iterator[Planted]:
 def _verified(life: Planted, lean: float = 0.0, **how: Any) -> BundleId:
     model = graph(lean, **how) if how else None
     bundle = make_bundle(life.project.layout.bundles, lean, model=model)
-    life.vouch_for(bundle)
+    vouch_for(life.project, life.fence, bundle)
     return bundle
 
 

@@ -93,14 +93,6 @@ class Planted:
                     return step
         raise AssertionError(f"{kind} never came")
 
-    def vouch_for(self, bundle: BundleId) -> None:
-        """The bundle passed gates, approval and replay, and nobody brings it to traffic."""
-        project, snapshot = self.project, SnapshotId("o" * 64)
-        passed: dict[str, Json] = {"passed": True, "reasons": []}
-        self._done(kinds.gate(project.policy, bundle, snapshot, None), passed)
-        project.decisions.record(bundle, approved=True, by="rule", comment="", now=now())
-        self._done(kinds.verify(project.policy, bundle, snapshot, "e"), {"passed": True})
-
     def asked(self, kind: str, inputs: dict[str, Json]) -> str:
         """What the loop answers to a person who asks for something; it may take some turns."""
         request = self.project.requests.submit(kind, inputs, "ann", now())
@@ -130,6 +122,20 @@ class Planted:
         journal = self.project.journal
         journal.intend(action, "planted", "planted", self.fence, now())
         journal.finish(action.key, Outcome(True, result=result), self.fence, now())
+
+
+def vouch_for(project: Project, fence: Fence, bundle: BundleId) -> None:
+    """The bundle passed gates, approval and replay, and nobody brings it to traffic."""
+    snapshot, policy = SnapshotId("o" * 64), project.policy
+    passed: dict[str, Json] = {"passed": True, "reasons": []}
+    gate, verify = (
+        kinds.gate(policy, bundle, snapshot, None),
+        kinds.verify(policy, bundle, snapshot, "e"),
+    )
+    for action in (gate, verify):
+        project.journal.intend(action, "planted", "planted", fence, now())
+        project.journal.finish(action.key, Outcome(True, result=passed), fence, now())
+    project.decisions.record(bundle, approved=True, by="rule", comment="", now=now())
 
 
 @contextmanager

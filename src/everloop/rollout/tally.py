@@ -1,9 +1,10 @@
 """Figures kept up to date from the captured answers: each row of the store is read once."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _REMEMBERED = 50_000
-"""Answers for which a label or an event may still come; older ones are forgotten."""
+"""Answers for which a label or an event may still come; older ones keep what came until then."""
 _KEPT = 20
 """Comparisons: a candidate's, a new champion's, and those of an experiment's variants."""
 _CHUNK = 200_000
@@ -43,6 +44,7 @@ class _Served:
         self.latency: Counter[int] = Counter()
         self.answers: Counter[str] = Counter()
         self.given: dict[PredictionId, tuple[SampleId, str]] = {}
+        self._settled = _Known()
 
     def take(self, rows: "pa.Table") -> None:
         for row in self._mine(rows).to_pylist():
@@ -55,8 +57,6 @@ class _Served:
             if row["label"] is not None:
                 self.answers[row["label"]] += 1
                 self.given[row["id"]] = (row["sample"], row["label"])
-        while len(self.given) > _REMEMBERED:
-            self.given.pop(next(iter(self.given)))
 
     def _mine(self, rows: "pa.Table") -> "pa.Table":
         import pyarrow as pa
@@ -72,25 +72,31 @@ class _Served:
             chosen = pc.and_(chosen, pc.less(rows["at"], pa.scalar(what.until)))
         return rows.filter(chosen)
 
+    def oldest(self) -> "list[tuple[PredictionId, tuple[SampleId, str]]]":
+        """The answers that are more than are remembered."""
+        return list(islice(self.given.items(), max(0, len(self.given) - _REMEMBERED)))
+
+    def settle(self, truth: "_Truth") -> None:
+        """Forget the oldest answers, but not what became known of them.
+
+        Dropped with it, events would be fewer for the side that answers more.
+        """
+        for prediction, (sample, label) in self.oldest():
+            del self.given[prediction]
+            self._settled.add(truth, prediction, sample, label)
+
     def figures(self, truth: "_Truth") -> ServedFigures:
-        labelled: dict[str, tuple[int, int]] = {}
-        events: dict[str, float] = {}
+        known = _Known(dict(self._settled.labelled), dict(self._settled.events))
         for prediction, (sample, label) in self.given.items():
-            true = truth.of(prediction, sample)
-            if true is not None:
-                count, wrong = labelled.get(true, (0, 0))
-                labelled[true] = (count + 1, wrong + (true != label))
-            for name, value in truth.events.get(prediction, {}).items():
-                earned = min(max(value, 0.0), truth.caps.get(name, value))
-                events[name] = events.get(name, 0.0) + earned
+            known.add(truth, prediction, sample, label)
         return ServedFigures(
             requests=self.requests,
             errors=self.errors,
             latency=dict(self.latency),
             answers=dict(self.answers),
             confidence=self.confidence,
-            labelled=labelled,
-            events=events,
+            labelled=known.labelled,
+            events=known.events,
         )
 
 
@@ -105,6 +111,23 @@ class _Truth:
 
     def of(self, prediction: PredictionId, sample: SampleId) -> str | None:
         return self.predictions.get(prediction) or self.samples.get(sample)
+
+
+@dataclass(slots=True)
+class _Known:
+    """What became known of some answers, in sum."""
+
+    labelled: dict[str, tuple[int, int]] = field(default_factory=dict)
+    events: dict[str, float] = field(default_factory=dict)
+
+    def add(self, truth: _Truth, prediction: PredictionId, sample: SampleId, label: str) -> None:
+        true = truth.of(prediction, sample)
+        if true is not None:
+            count, wrong = self.labelled.get(true, (0, 0))
+            self.labelled[true] = (count + 1, wrong + (true != label))
+        for name, value in truth.events.get(prediction, {}).items():
+            earned = min(max(value, 0.0), truth.caps.get(name, value))
+            self.events[name] = self.events.get(name, 0.0) + earned
 
 
 class Tallies:
@@ -129,6 +152,16 @@ class Tallies:
         return self._tallies[key].beside(data, caps)
 
 
+def _truth(data: DataStore, samples: Iterable[SampleId], caps: Mapping[str, float]) -> _Truth:
+    standing = data.annotations.standing(list(set(samples)))
+    return _Truth(
+        data.feedback.labels(),
+        {sample: said.label for sample, said in standing.items()},
+        data.feedback.events(),
+        caps,
+    )
+
+
 class _Tally:
     def __init__(self, challenger: Slice, champion: Slice) -> None:
         self._challenger, self._champion = _Served(challenger), _Served(champion)
@@ -143,20 +176,20 @@ class _Tally:
             self._challenger.take(rows)
             self._champion.take(rows)
             self._seen += rows.num_rows or total
+            self._settle(data, caps)
         known = (total, data.annotations.version, data.feedback.version)
         if known != self._known:
             self._known, self._beside = known, self._joined(data, caps)
         return self._beside
 
+    def _settle(self, data: DataStore, caps: Mapping[str, float]) -> None:
+        for side in (self._challenger, self._champion):
+            if oldest := side.oldest():
+                side.settle(_truth(data, [sample for _, (sample, _) in oldest], caps))
+
     def _joined(self, data: DataStore, caps: Mapping[str, float]) -> Beside:
         given = (*self._challenger.given.values(), *self._champion.given.values())
-        standing = data.annotations.standing(list({sample for sample, _ in given}))
-        truth = _Truth(
-            data.feedback.labels(),
-            {sample: said.label for sample, said in standing.items()},
-            data.feedback.events(),
-            caps,
-        )
+        truth = _truth(data, [sample for sample, _ in given], caps)
         return Beside(
             self._challenger.figures(truth), self._champion.figures(truth), self._pairs(truth)
         )
