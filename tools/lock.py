@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+EXTRAS = "torch,demo,detection,polars,privacy,ray,tabular,dev"
 LOCK = ROOT / "requirements.lock"
 HEADER = "# Made by `make lock` from the ranges in pyproject.toml and runtime/pyproject.toml.\n"
 OURS = ("everloop", "everloop-runtime")
@@ -32,9 +33,7 @@ def main() -> int:
         if LOCK.exists():
             report.write_text(LOCK.read_text())
         wanted = Path(folder) / "wanted.in"
-        wanted.write_text(
-            f"{ROOT / 'runtime'}[client]\n{ROOT}[torch,demo,polars,privacy,ray,tabular,dev]\n"
-        )
+        wanted.write_text(f"{ROOT / 'runtime'}[client]\n{ROOT}[{EXTRAS}]\n")
         subprocess.run([*command, str(wanted)], check=True, cwd=ROOT)
         LOCK.write_text(HEADER + "".join(_pins(report.read_text())))
     return 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 PREPROCESSING = "image/1"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 _EXIF_ORIENTATION = 0x0112
+_SIDEWAYS = (5, 6, 7, 8)
 _COLOURS = 3
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LIGHT_PIXELS, _LIGHT_BYTES = 65_536, 131_072
@@ -74,6 +75,13 @@ def inspect(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> ImageFacts:
     """
     with open_image(data, limits) as image:
         return ImageFacts(image.format or "", image.width, image.height)
+
+
+def upright_size(data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> tuple[int, int]:
+    """Width and height once turned by the EXIF orientation; raises as `inspect`."""
+    with open_image(data, limits) as image:
+        turned = image.getexif().get(_EXIF_ORIENTATION, 1) in _SIDEWAYS
+        return (image.height, image.width) if turned else (image.width, image.height)
 
 
 def to_array(

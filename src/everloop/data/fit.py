@@ -39,6 +39,23 @@ def fit(incoming: Incoming, upright: tuple[int, int], rule: OutOfImage) -> Label
     return BoxesLabel(tuple(_clipped(box, upright) for box in boxes))
 
 
+def in_shares(label: BoxesLabel, upright: tuple[int, int]) -> BoxesLabel:
+    """Boxes in pixels of an upright picture of that width and height, as shares of its sides."""
+    width, height = upright
+    return BoxesLabel(
+        tuple(
+            replace(
+                box,
+                left=box.left / width,
+                top=box.top / height,
+                right=box.right / width,
+                bottom=box.bottom / height,
+            )
+            for box in label.boxes
+        )
+    )
+
+
 def _in_pixels(box: Box, size: tuple[int, int]) -> Box:
     width, height = size
     edges = (box.left * width, box.top * height, box.right * width, box.bottom * height)

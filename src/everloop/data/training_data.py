@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from everloop.data.fit import in_shares
 from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
 from everloop.data.store import DataStore
 from everloop.errors import Refused
 from everloop.ids import SampleId
+from everloop.labels import BoxesLabel, decode, encode
 from everloop.tasks.task import Learnable, Targets
-from everloop_runtime.images import ImageSpec
+from everloop_runtime.images import ImageSpec, upright_size
 from everloop_runtime.samples import Spec, input_type, to_input
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ class SnapshotSide:
     inputs: "NDArray[Any]"
     """`[N, *spec.shape]`, as the bundle's graph takes them."""
     texts: tuple[str, ...]
-    """The labels, as the stores have them."""
+    """The labels, as the stores have them; edges of boxes as shares of the picture's sides."""
     targets: Targets
     """The labels as the task has them: class indices `[N]`, ..."""
 
@@ -92,18 +94,27 @@ def read_side(
     if not samples:
         raise Refused(f"snapshot {snapshot.id[:8]} has no {side} sample")
     inputs = np.empty((len(samples), *spec.shape), input_type(spec))
+    texts: list[str] = rows.column("label").to_pylist()
     for row, data in enumerate(side_bytes(store, snapshot, side)):
         try:
             inputs[row] = to_input(data, spec)
+            if task.label_kind == "boxes":
+                texts[row] = _in_shares(texts[row], data)
         except Refused as error:
             raise Refused(f"sample {samples[row][:12]}: {error}") from error
-    texts = tuple(rows.column("label").to_pylist())
     return SnapshotSide(
         task.classes,
         tuple(samples),
         tuple(rows.column("origin").to_pylist()),
         spec,
         inputs,
-        texts,
+        tuple(texts),
         task.targets(texts),
     )
+
+
+def _in_shares(text: str, data: bytes) -> str:
+    label = decode(text)
+    if not isinstance(label, BoxesLabel):
+        return text
+    return encode(in_shares(label, upright_size(data)))

@@ -59,7 +59,7 @@ def observe(project: Project, now: datetime) -> World:
         figures=_figures(project, release),
         watched=_watched(project, release, now),
         tried={} if release.experiment is None else besides(project, release.experiment),
-        classes=len(project.declaration.task.classes),
+        classes=max(1, len(project.declaration.task.classes)),
         decisions=_decisions(project),
         requests=requests,
         journal=_journal(project, sources, segments, requests),

@@ -1,6 +1,7 @@
 """The hold-out replayed through a live service, and held to what evaluation found."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ def judge_replay(
             f"{largest:.3g}; at most {tolerance:g} is allowed"
         )
     for name, value in evaluated.items():
-        if not abs(live[name] - value) <= _METRIC_TOLERANCE * max(1.0, abs(value)):
+        if not _near(live[name], value):
             reasons.append(f"{name} is {live[name]:.4f} live and was {value:.4f} in evaluation")
     passed = not reasons
     if passed:
@@ -88,6 +89,13 @@ def judge_replay(
             f"{live[name]:.4f} as evaluated"
         )
     return ReplayVerdict(passed, tuple(reasons), largest, live, evaluated)
+
+
+def _near(live: float, evaluated: float) -> bool:
+    """Whether a metric is the same; one that says nothing of these answers says it both times."""
+    if math.isnan(evaluated):
+        return math.isnan(live)
+    return abs(live - evaluated) <= _METRIC_TOLERANCE * max(1.0, abs(evaluated))
 
 
 def _told(values: "NDArray[np.float32]", kind: AnswerKind) -> "NDArray[np.float32]":

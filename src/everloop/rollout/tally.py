@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 50_000
 """Answers for which a label or an event may still come; older ones keep what came until then."""
+_BY_DEGREE = ('{"value"', '{"boxes"')
+"""Texts of labels that are near the truth rather than right or wrong: they are not compared."""
+_SEVERAL = '{"classes"'
 _KEPT = 20
 """Comparisons: a candidate's, a new champion's, and those of an experiment's variants."""
 _CHUNK = 200_000
@@ -54,9 +57,12 @@ class _Served:
                 continue
             self.latency[bucket(row["latency_ms"])] += 1
             self.confidence += min(max(row["confidence"] or 0.0, 0.0), 1.0)
-            if row["label"] is not None:
-                self.answers[row["label"]] += 1
-                self.given[row["id"]] = (row["sample"], row["label"])
+            label = row["label"]
+            if label is None or label.startswith(_BY_DEGREE):
+                continue
+            self.given[row["id"]] = (row["sample"], label)
+            if not label.startswith(_SEVERAL):
+                self.answers[label] += 1
 
     def _mine(self, rows: "pa.Table") -> "pa.Table":
         import pyarrow as pa

@@ -136,7 +136,7 @@ def why_not_learnable(task: Task) -> str | None:
     if isinstance(task, Learnable):
         return None
     return (
-        f"{task.kind} cannot be learnt in this version yet; "
+        f"{task.kind} does not say how it is learnt (see everloop.tasks.task.Learnable); "
         "its data can be imported, checked, versioned and exported"
     )
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from everloop.errors import Refused
+from everloop.tasks.search_graph import VECTORS
 
 if TYPE_CHECKING:
     import onnx
@@ -42,16 +43,19 @@ def without_traces(model: "onnx.ModelProto") -> "onnx.ModelProto":
 def expose_embedding(model: "onnx.ModelProto", output: str) -> None:
     """Make what the last linear layer sees a second output, named `embedding`.
 
-    Where the graph has no linear layer, what its last convolution sees, averaged over the picture;
-    where it has neither, the answer's own numbers stand in for it.
+    A graph that only embeds has it already: its vectors. Where the graph has no linear layer, it is
+    what its last convolution sees, averaged over the picture; where it has neither, the answer's
+    own numbers stand in for it.
     """
     from onnx import TensorProto, helper
 
     graph = model.graph
     linear = [node for node in graph.node if node.op_type in {"Gemm", "MatMul"}]
     convolutions = [node for node in graph.node if node.op_type == "Conv"]
-    if linear or not convolutions:
-        source = linear[-1].input[0] if linear else output
+    if output == VECTORS or not (linear or convolutions):
+        source = output
+    elif linear:
+        source = linear[-1].input[0]
     else:
         source = "everloop_pooled"
         seen = convolutions[-1].input[0]

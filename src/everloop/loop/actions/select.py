@@ -71,14 +71,15 @@ def _choose_and_offer(project: Project, action: Action) -> list[Json]:
     # Captures keep the numbers of an answer in one row.
     pool = replace(pool, values=pool.values.reshape(len(pool.samples), *kind.shape))
     offers = dict(zip(pool.samples, kind.tell(pool.values), strict=True))
-    plan: list[Json] = []
+    plan, task = list[Json](), project.declaration.task
     for purpose, samples in _choose(project, action, pool):
         for sample in samples:
             told = offers[sample]
             offer: dict[str, Json] = {
                 "sample": sample,
                 "purpose": purpose,
-                "suggestion": told.label,
+                # Boxes are told as shares of a picture, and drawn in its pixels.
+                "suggestion": None if task.label_kind == "boxes" else told.label,
                 "confidence": told.confidence,
             }
             plan.append(offer)

@@ -4,12 +4,14 @@ import resource
 import time
 from collections.abc import Mapping
 
+from everloop.data.checks.learnt_columns import refuse_target_leak
 from everloop.data.owner import owner_only
 from everloop.data.training_data import read_side, side_bytes
 from everloop.errors import Refused
 from everloop.ids import Json, SnapshotId
 from everloop.loop.jobs.bundling import GOLDEN, Learnt, bundle_of
 from everloop.loop.jobs.folder import JobFolder
+from everloop.tasks.task import TableTask
 from everloop.training.attempt import Attempt, environment, hardware, read_figures, run_training
 from everloop.training.project_code import fingerprint, load_product
 
@@ -29,6 +31,8 @@ def train(job: JobFolder) -> Mapping[str, Json]:
     store, task = job.data, job.task
     spec = task.input_of(lambda: side_bytes(store, snapshot, "train"))
     data = read_side(store, snapshot, "train", task=task, spec=spec)
+    if task.modality == "row" and isinstance(task, TableTask):
+        refuse_target_leak(data, task)
     attempt = Attempt(job.path, inputs["seed"])
     model = run_training(
         product,
