@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from tests.support.simulation import FAILING, HEALTHY, Simulation, served
 
-from everloop.ids import BundleId
+from everloop.ids import BundleId, Json
 from everloop.loop.decide import ARMS, decide
 from everloop.loop.decision import Decision
 from everloop.loop.world import Labels, Service
@@ -675,3 +675,21 @@ def test_what_crashed_while_an_experiment_began_or_ended_comes_to_its_end() -> N
     life.turn()
     assert life.world.release.experiment is None
     assert all(e.outcome is not None and e.outcome.final for e in life.world.journal.values())
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"variants": [{"bundle": "b" * 64, "share": float("nan")}]},
+        {"variants": [{"bundle": "b" * 64, "share": float("inf")}]},
+        {"variants": [{"bundle": "b" * 64, "share": 0.5}], "event_most": float("inf")},
+        {"variants": [{"bundle": "b" * 64, "share": 0.995}]},
+        {"variants": [{"bundle": f"{n:064d}", "share": 0.01} for n in range(17)]},
+    ],
+)
+def test_what_is_no_experiment_is_refused(wanted: dict[str, Json]) -> None:
+    life = _live(_policy(1))
+    life.overtake(BundleId("b" * 64))
+    life.ask("experiment", {"name": "ab", **wanted})
+    assert _arm(life.turn(), "requests").reason.startswith("refused: ")
+    assert life.world.release.experiment is None

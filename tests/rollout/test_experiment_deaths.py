@@ -132,3 +132,29 @@ def test_the_winner_is_promoted_once(project: Project, part: str, method: str, a
     assert [c.what for c in project.releases.history()][2:] == ["champion"]
     assert project.releases.current().experiment is None
     assert read_routes(project.layout.routes).champion == bundle
+
+
+@pytest.mark.parametrize("trial", ["experiment", "canary"])
+def test_a_rollback_that_was_cut_short_ends_what_is_tried_and_no_more(
+    project: Project, trial: str
+) -> None:
+    before = project.releases.current().champion
+    champion = make_bundle(project.layout.bundles, 0.2)
+    fence = acquire(project, now())
+    assert fence is not None and before is not None
+    project.releases.promote(champion, fence, now())
+    if trial == "canary":
+        candidate = make_bundle(project.layout.bundles, 0.3)
+        project.releases.set_canary(candidate, 0, 0.5, fence, now())
+    project.leases.release(fence)
+    if trial == "experiment":
+        _begun(project)
+        _turns(project, 2)
+    project.requests.submit("rollback", {}, "ann", now())
+    with pytest.raises(_Killed):
+        _turns(_dying(project, "requests", "done", after=False))
+    _turns(project, 2)
+    assert not project.requests.pending()
+    release = project.releases.current()
+    assert (release.champion, release.previous) == (champion, before)
+    assert release.canary is None and release.experiment is None

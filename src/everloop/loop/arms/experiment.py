@@ -1,7 +1,7 @@
 """A/B tests: begun and ended when a person asks; a variant that breaches is taken out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from everloop.action import Action
@@ -66,10 +66,13 @@ def _told(rollout: RolloutPolicy, world: World, running: Experiment, variant: Va
 def start_on_request(policy: Policy, world: World, request: Request) -> Decision:
     """Begin the experiment that a person asked for, or refuse it with the reason."""
     champion, name = world.release.champion, str(request.inputs["name"])
-    variants = _variants(request)
     if champion is None:
         return reply.refuse(world, request, "nothing is live, beside which variants could be tried")
-    action = kinds.experiment(name, champion, variants, _event(policy, request), request.id)
+    variants, event = _variants(request), _event(policy, request)
+    # Before an Action is named by it: what is no number has no digest either.
+    if why := _why_ill_formed(name, _shares(variants), float(str(event["most"]))):
+        return reply.refuse(world, request, why)
+    action = kinds.experiment(name, champion, variants, event, request.id)
     running = world.release.experiment
     if running is not None and running.name == name and world.entry(action) is not None:
         return ask(world, reply.ARM, action, "it began; that is still to be told")
@@ -89,8 +92,6 @@ def _why_not(policy: Policy, world: World, action: Action) -> str | None:
     if release.experiment is not None:
         told = f"experiment {release.experiment.name} runs"
         return f"{told}; at most one does: everloop experiment stop ends it"
-    if why := _why_ill_formed(name, variants):
-        return why
     if _was_used(world, action):
         return f"there was an experiment {name} before; another name draws its users anew"
     if release.canary is not None and release.canary.bundle not in variants:
@@ -99,7 +100,7 @@ def _why_not(policy: Policy, world: World, action: Action) -> str | None:
     return next(filter(None, (_why_no_variant(world, bundle) for bundle in variants)), None)
 
 
-def _why_ill_formed(name: str, variants: Mapping[BundleId, float]) -> str | None:
+def _why_ill_formed(name: str, variants: Mapping[BundleId, float], most: float) -> str | None:
     if not _NAME.fullmatch(name):
         return f"{name!r} is no name: up to 64 letters, digits, and _ . - after the first"
     if not 0 < len(variants) <= _MOST_VARIANTS:
@@ -107,7 +108,9 @@ def _why_ill_formed(name: str, variants: Mapping[BundleId, float]) -> str | None
     if len({bundle[:8] for bundle in variants}) < len(variants):
         return "two of the bundles have the same short name"
     if not all(isfinite(share) and share > 0 for share in variants.values()):
-        return "a variant's share is above 0"
+        return "a variant's share is a number above 0"
+    if not (isfinite(most) and most > 0):
+        return "the most an answer can earn of the event is a number above 0"
     total = sum(variants.values())
     if total > 1 - _LEAST_LEFT:
         return (
@@ -171,6 +174,10 @@ def variants_of(action: Action) -> Mapping[BundleId, float]:
     """The shares that an `experiment` Action gives, by bundle, in the order of the draw."""
     variants = action.inputs["variants"]
     assert isinstance(variants, list)  # noqa: S101 - kinds.experiment made it
+    return _shares(variants)
+
+
+def _shares(variants: Sequence[Mapping[str, Json]]) -> Mapping[BundleId, float]:
     return {BundleId(str(one["bundle"])): float(str(one["share"])) for one in variants}
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from everloop.action import Action
+from everloop.action import Action, Entry
 from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.experiment import end_on_request, start_on_request
 from everloop.loop.arms.reply import ARM, close, refuse
-from everloop.loop.decision import Decision, ask, is_over
+from everloop.loop.decision import Decision, ask, error_of, is_over
 from everloop.loop.fitness import why_unfit
 from everloop.loop.pursuit import STRATEGIES, Pursuit, sent_back
 from everloop.loop.world import Request, World
@@ -76,6 +76,11 @@ def _roll_out(world: World, request: Request, bundle: BundleId) -> Decision:
 
 def _roll_back(world: World, request: Request) -> Decision:
     release = world.release
+    if begun := _begun(world, request):
+        # Ended already, perhaps: what comes next in the line was not asked for.
+        if error := error_of(world, begun.action):
+            return refuse(world, request, error)
+        return ask(world, ARM, begun.action, begun.reason)
     if release.champion is None:
         return refuse(world, request, "nothing is live")
     if release.canary is not None:
@@ -89,3 +94,16 @@ def _roll_back(world: World, request: Request) -> Decision:
         return refuse(world, request, "there is no earlier champion to go back to")
     back = kinds.roll_back_on_request(release.champion, release.previous, request.id)
     return ask(world, ARM, back, f"{request.by} asked to go back")
+
+
+def _begun(world: World, request: Request) -> Entry | None:
+    """What was intended for a request to go back: it may have had its effect without an answer."""
+    return next(
+        (
+            entry
+            for entry in world.journal.values()
+            if entry.action.kind in {"rollback", "end-experiment"}
+            and entry.action.inputs.get("request") == request.id
+        ),
+        None,
+    )
