@@ -29,5 +29,7 @@ def command(folder: Path, template: str, *, as_json: bool) -> None:
         emit({"folder": str(folder), "files": written})
         return
     click.echo(f"Wrote {', '.join(written)} into {folder}.")
-    click.echo(f"Next: put labelled pictures into {folder}/data/labelled/CLASS/, then")
+    readme = next(name for name in written if name.endswith("README.md"))
+    click.echo(f"Next: name your classes or columns in {folder}/product.py, put your data where")
+    click.echo(f"  {folder}/{readme} says, then")
     click.echo(f"  everloop up --project {folder}")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 32
 """Pictures of one request."""
+_SHOWN = 5
+"""Hits or boxes in a table's cell; --json tells all."""
 
 
 @click.command("predict")
@@ -86,7 +88,7 @@ def _tell(files: "list[Path]", answers: "list[Prediction | Refused]", *, as_json
         rows = [
             (str(file), "-", "-", str(answer))
             if isinstance(answer, Refused)
-            else (str(file), answer.label, f"{answer.confidence:.3f}", answer.prediction_id)
+            else (str(file), _words(answer), f"{answer.confidence:.3f}", answer.prediction_id)
             for file, answer in both
         ]
         table(("image", "answer", "confidence", "prediction"), rows)
@@ -98,14 +100,25 @@ def _tell(files: "list[Path]", answers: "list[Prediction | Refused]", *, as_json
             else {
                 "image": str(file),
                 "prediction_id": answer.prediction_id,
-                "label": answer.label,
-                "confidence": answer.confidence,
-                "bundle": answer.bundle,
-                "role": answer.role,
+                **{name: told for name, told in answer.told.items() if name != "probabilities"},
             }
             for file, answer in both
         ]
     )
+
+
+def _words(answer: "Prediction") -> str:
+    """An answer in a cell of a table: a class, or what else it is, by its kind."""
+    told = answer.told
+    if "hits" in told:
+        several = [f"{hit['label']} {hit['similarity']:.2f}" for hit in told["hits"][:_SHOWN]]
+        return ", ".join(several)
+    if "boxes" in told:
+        several = [f"{box['label']} {box['score']:.2f}" for box in told["boxes"][:_SHOWN]]
+        return ", ".join(several) or "no box"
+    if "labels" in told:
+        return ", ".join(told["labels"]) or "none"
+    return f"{told['value']:.6g}" if "value" in told else answer.label
 
 
 def _batch(
