@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from everloop.rollout.experiment import MORE_IS_BETTER
 from everloop.rollout.sequential.classes import largest_shift
 from everloop.rollout.sequential.difference import Rate, least_excess
 from everloop.rollout.sequential.pairs import log_evidence_worse
@@ -116,6 +117,22 @@ def answers(
     return _each(rollouts, look, seed)
 
 
+def told_apart(
+    variant: float, champion: float, *, experiments: int, answers: int, seed: int
+) -> Peeked:
+    """An event that a variant of two earns at another rate than the champion; every 100."""
+    random = np.random.default_rng(seed)
+    times = np.arange(100, answers + 1, 100)
+    alpha = ALPHA / (len(MORE_IS_BETTER) * 3)
+
+    def bounds(rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        earned = random.binomial(100, rate, (experiments, len(times))).cumsum(axis=1)
+        return interval(earned, times, alpha)
+
+    (low, high), (other_low, other_high) = bounds(variant), bounds(champion)
+    return _peeked(_first((low > other_high) | (high < other_low), times))
+
+
 def labelled_pairs(
     canary_wrong: float, champion_wrong: float, *, rollouts: int, labels: int, seed: int
 ) -> Peeked:
@@ -157,6 +174,12 @@ TABLE: tuple[tuple[str, str, Callable[[], Peeked]], ...] = (
      lambda: labelled_pairs(0.1, 0.1, rollouts=400, labels=1500, seed=9)),
     ("wrong labels on copies", "20% instead of 10%",
      lambda: labelled_pairs(0.2, 0.1, rollouts=300, labels=1500, seed=10)),
+    ("a variant of two, by an event, as many answers each", "10% each",
+     lambda: told_apart(0.10, 0.10, experiments=500, answers=20_000, seed=13)),
+    ("a variant of two, by an event, as many answers each", "15% instead of 10%",
+     lambda: told_apart(0.15, 0.10, experiments=300, answers=20_000, seed=14)),
+    ("a variant of two, by an event, as many answers each", "12% instead of 10%",
+     lambda: told_apart(0.12, 0.10, experiments=300, answers=40_000, seed=15)),
     ("answers, a class by at most 5 points", "none moved, of 10",
      lambda: answers([0.1] * 10, [0.1] * 10, 0.05, rollouts=200, requests=2000, seed=11)),
     ("answers, a class by at most 5 points", "one called another, of 10",

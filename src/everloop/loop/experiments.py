@@ -7,6 +7,7 @@ from everloop.errors import Refused
 from everloop.ids import Json
 from everloop.loop.observe import besides
 from everloop.loop.project import Project
+from everloop.policy import RolloutPolicy
 from everloop.rollout.experiment import Bounded, compare, deciding, policy_of
 from everloop.rollout.figures import Beside
 from everloop.state.experiments import Experiment, Variant
@@ -29,16 +30,13 @@ def find_experiment(project: Project, name: str | None) -> Experiment:
 def compared(project: Project, experiment: Experiment) -> dict[str, Json]:
     """An experiment with every variant's figures beside the champion's, bounds and findings."""
     policy = policy_of(project.policy.rollout, experiment.event, experiment.event_most)
-    figures = besides(project, experiment)
+    figures, count = besides(project, experiment), len(experiment.variants)
     return {
         **described(experiment),
         "decided by": deciding(policy),
         "error rate": policy.false_alarm_rate,
         "variants": [
-            {
-                **_variant(variant),
-                **_figures(project, experiment, figures[variant.bundle]),
-            }
+            {**_variant(variant), **_figures(policy, figures[variant.bundle], count)}
             for variant in experiment.variants
         ],
     }
@@ -72,9 +70,8 @@ def _variant(variant: Variant) -> dict[str, Json]:
     }
 
 
-def _figures(project: Project, experiment: Experiment, beside: Beside) -> dict[str, Json]:
-    policy = policy_of(project.policy.rollout, experiment.event, experiment.event_most)
-    found = compare(beside, policy, len(experiment.variants))
+def _figures(policy: RolloutPolicy, beside: Beside, variants: int) -> dict[str, Json]:
+    found = compare(beside, policy, variants)
     one, two = beside.challenger, beside.champion
     return {
         "requests": one.requests,
