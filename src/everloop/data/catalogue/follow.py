@@ -8,7 +8,7 @@ and sees rewritten tables without being told.
 
 import sqlite3
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from everloop.data.catalogue.file import CatalogueFile
@@ -21,8 +21,17 @@ if TYPE_CHECKING:
 _CHUNK_ROWS = 100_000
 """Rows of one transaction, so that its journal stays small."""
 
-Met: TypeAlias = dict[str, int]
-"""The numbers of samples' rows, as far as one transaction came upon them."""
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What one transaction came upon, so that it is not looked up again."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Of samples' rows."""
+    silent: dict[str, str] = field(default_factory=dict)
+    """Sides of samples that came in it and of which nothing is said yet."""
+
+
 Mirror: TypeAlias = Callable[[sqlite3.Connection, Met, "pa.Table"], None]
 """Takes some rows over, `_rowid` among their columns."""
 
@@ -65,7 +74,7 @@ def catch_up(file: CatalogueFile, sources: Sequence[Source], trusted: Container[
 
 def _go_on(connection: sqlite3.Connection, behind: Sequence[Source]) -> Sequence[Source]:
     """One transaction; those that need another one."""
-    met: Met = {}
+    met = Met()
     room = _CHUNK_ROWS
     for number, source in enumerate(behind):
         rows = _follow(connection, source, met, room)

@@ -96,11 +96,12 @@ def _places(fragment: int) -> tuple[int, int]:
 
 def _meet(connection: sqlite3.Connection, met: Met, samples: Iterable[str]) -> list[str]:
     """Give each sample a number in `met`; those are returned that have no row of it yet."""
-    unmet = [name for name in samples if name not in met]
-    met.update((name, n) for name, (n,) in find(connection, "n", unmet).items())
-    fresh = [name for name in unmet if name not in met]
+    numbers = met.numbers
+    unmet = [name for name in samples if name not in numbers]
+    numbers.update((name, n) for name, (n,) in find(connection, "n", unmet).items())
+    fresh = [name for name in unmet if name not in numbers]
     (last,) = connection.execute("SELECT coalesce(max(n), 0) FROM sample").fetchone()
-    met.update(zip(fresh, itertools.count(last + 1)))
+    numbers.update(zip(fresh, itertools.count(last + 1)))
     return fresh
 
 
@@ -108,7 +109,7 @@ def _meet_all(connection: sqlite3.Connection, met: Met, samples: Iterable[str]) 
     """The same, and each sample has a row then."""
     connection.executemany(
         "INSERT INTO sample (n, key, id) VALUES (?, ?, ?)",
-        [(met[name], key_of(name), name) for name in _meet(connection, met, samples)],
+        [(met.numbers[name], key_of(name), name) for name in _meet(connection, met, samples)],
     )
 
 
@@ -118,30 +119,32 @@ def _see_bytes(connection: sqlite3.Connection, met: Met, rows: "pa.Table") -> No
     _meet_all(connection, met, first)
     connection.executemany(
         "INSERT OR IGNORE INTO stored VALUES (?, ?)",
-        [(met[name], place) for name, (place,) in first.items()],
+        [(met.numbers[name], place) for name, (place,) in first.items()],
     )
 
 
 def _see_facts(connection: sqlite3.Connection, met: Met, rows: "pa.Table") -> None:
     first = _firsts(rows, "id", "_rowid", "side", "origin", "group", "subject")
     fresh = frozenset(_meet(connection, met, first))
-    before = _before(connection, [met[name] for name in first if name not in fresh])
+    numbers = met.numbers
+    before = _before(connection, [numbers[name] for name in first if name not in fresh])
     # A row that only moved keeps its side, whatever order the rows are in now.
     connection.executemany(
         "INSERT INTO sample (n, key, id, fact, side, origin, team, subject) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (n) DO UPDATE SET fact = excluded.fact, "
         "side = coalesce(side, excluded.side), origin = excluded.origin, team = excluded.team, "
         "subject = excluded.subject WHERE fact IS NULL",
-        [(met[name], key_of(name), name, *fact) for name, fact in first.items()],
+        [(numbers[name], key_of(name), name, *fact) for name, fact in first.items()],
     )
-    came = {name: fact for name, fact in first.items() if before.get(met[name], _NEW)[0] is None}
+    met.silent.update((name, first[name][1]) for name in fresh)
+    came = {n: fact for n, fact in first.items() if before.get(numbers[n], _NEW)[0] is None}
     connection.executemany(
         "INSERT OR IGNORE INTO team VALUES (?, ?)",
         [(team, side) for _, side, _, team, _ in came.values() if team is not None],
     )
-    labelled = [name for name in came if before.get(met[name], _NEW)[1]]
+    labelled = [name for name in came if before.get(numbers[name], _NEW)[1]]
     _count(connection, [(SAMPLES, len(came)), *((came[name][1], 1) for name in labelled)])
-    _log(connection, [met[name] for name in labelled])
+    _log(connection, [numbers[name] for name in labelled])
 
 
 def _firsts(rows: "pa.Table", key: str, *others: str) -> dict[str, tuple[Any, ...]]:
@@ -197,11 +200,7 @@ def _see_annotations(connection: sqlite3.Connection, met: Met, rows: "pa.Table")
     names, annotations, kinds = (rows.column(name).to_pylist() for name in ("sample", "id", "kind"))
     moments = rows.column("at").cast(pa.int64()).to_pylist()
     plain = (rows.column(name).to_pylist() for name in ("label", "by", "confidence", "origin"))
-    columns = "n, side, said, kind, at, annotation"
-    before = find(connection, columns, names, "LEFT JOIN standing USING (n)")
-    unmet = dict.fromkeys(name for name in names if name not in before)
-    _meet_all(connection, met, unmet)
-    before.update((name, (met[name], *_UNKNOWN)) for name in unmet)
+    before = _said_before(connection, met, dict.fromkeys(names))
     said: dict[str, bytes] = {}
     weights: dict[str, tuple[int, int, str]] = {}
     label: dict[str, tuple[Any, ...]] = {}
@@ -235,7 +234,23 @@ def _see_annotations(connection: sqlite3.Connection, met: Met, rows: "pa.Table")
     _log(connection, [n for n, *_ in sided])
 
 
-_UNKNOWN = (None,) * 5
+def _said_before(
+    connection: sqlite3.Connection, met: Met, samples: Collection[str]
+) -> dict[str, tuple[Any, ...]]:
+    """Number, side, what was said, and kind, moment and id of the standing annotation."""
+    nothing = (None,) * 4
+    before: dict[str, tuple[Any, ...]] = {
+        name: (met.numbers[name], met.silent.pop(name), *nothing)
+        for name in samples
+        if name in met.silent
+    }
+    others = [name for name in samples if name not in before]
+    columns = "n, side, said, kind, at, annotation"
+    before |= find(connection, columns, others, "LEFT JOIN standing USING (n)")
+    unmet = [name for name in others if name not in before]
+    _meet_all(connection, met, unmet)
+    before.update((name, (met.numbers[name], None, *nothing)) for name in unmet)
+    return before
 
 
 def said_mark(annotation: str) -> bytes:

@@ -138,7 +138,9 @@ class Catalogue:
 
     def unsaid(self, statements: Sequence[tuple[AnnotationId, SampleId]]) -> set[AnnotationId]:
         """Those annotations that are not there yet."""
-        with self._upto(self._facts, self._annotations) as connection:
+        # The facts are not followed for this: who adds a sample again that was removed follows them
+        # first, and what was said of it is forgotten with them.
+        with self._upto(self._annotations) as connection:
             said = {
                 name: row[0]
                 for part in _parts([sample for _, sample in statements])
