@@ -7,6 +7,7 @@ from tests.support.clock import at
 from tests.support.scenes import jpeg, scene
 
 from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.checks import leaks
 from everloop.data.checks.leaks import near_duplicate_leaks
 from everloop.data.examined import DecodingLimits
 from everloop.data.samples import NewSample
@@ -35,11 +36,16 @@ def _add(store: DataStore, pictures: list[bytes], side: Side, second: float) -> 
 
 
 def _take(store: DataStore, second: float) -> Taken:
-    leaks = near_duplicate_leaks(store, DecodingLimits(ImageLimits()))
-    return take(store, classes=CLASSES, now=at(second), leaks=leaks)
+    check = near_duplicate_leaks(store, DecodingLimits(ImageLimits()))
+    return take(store, classes=CLASSES, now=at(second), leaks=check)
 
 
-def test_a_leak_stops_the_snapshot_until_one_of_the_two_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compared", [0, leaks._COMPARED])
+def test_a_leak_stops_the_snapshot_until_one_of_the_two_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: int
+) -> None:
+    # With 0, what came is looked up as in a large store.
+    monkeypatch.setattr(leaks, "_COMPARED", compared)
     store = DataStore(tmp_path)
     _add(store, [jpeg(scene(seed)) for seed in range(30)], "train", 0)
     _add(store, [jpeg(scene(seed)) for seed in range(50, 60)], "holdout", 1)

@@ -6,23 +6,19 @@ cut follows from its list of fragments alone, and a file is named by the fragmen
 nothing has to be kept in step: what an append, a deletion or a compaction changed has another
 name, is made when it is first asked for, and what has no name any more is removed.
 
-Names are sorted. Looks are hashed: a code is the signs of a signature's projections on 24 random
-directions (Charikar 2002, "Similarity Estimation Techniques from Rounding Algorithms"), each
-signature has eight codes, and those are looked up too that differ in the least certain signs (Lv
-and others 2007, "Multi-Probe LSH"). Of photographs encoded anew, made smaller, brighter or cut by
-5%, all of a cosine of 0.87 or more, at least 99.5% meet their originals; of other pairs one in 500.
+Names are sorted; looks are sorted by their codes (`everloop.data.looks`).
 """
 
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import combinations
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from everloop.data.examined import SIGNATURE_BYTES, SIGNATURE_LENGTH
+from everloop.data.looks import TABLES, codes_of, name_of_codes, probes_of
 from everloop.data.tables import LanceTable
 
 if TYPE_CHECKING:
@@ -33,9 +29,6 @@ if TYPE_CHECKING:
 
 _FORM = "look/1"
 """Names how a run's file is made; files of another name are made anew."""
-_TABLES, _SIGNS = 8, 24
-_UNSURE, _FLIPPED = 8, 2
-"""Of the signs least certain, how many may be otherwise at once."""
 _NAME = 64
 _QUERIES = 256
 _COMPARED = 262_144
@@ -69,7 +62,7 @@ class _Run:
         import numpy as np
 
         met = []
-        for number in range(_TABLES):
+        for number in range(TABLES):
             codes = self._column(f"code_{number}").to_numpy()
             rows = self._column(f"code_row_{number}").to_numpy()
             asked = probes[:, number].ravel()
@@ -128,7 +121,7 @@ class ExaminedIndex:
         for start in range(0, len(rows), _QUERIES):
             part = rows[start : start + _QUERIES]
             signatures = _signatures(runs, part)
-            probes = _probes(signatures)
+            probes = probes_of(signatures)
             found = [_near(run, part, signatures, probes, least) for run in runs]
             query, row, cosine = (np.concatenate(each) for each in zip(*found, strict=True))
             order = np.lexsort((-cosine, query))
@@ -161,7 +154,8 @@ class ExaminedIndex:
         return list(opened.values())
 
     def _key(self, cut: Iterable[_Fragment]) -> str:
-        told = repr((_FORM, self._by, [(each.file, each.deleted) for each in cut]))
+        covered = [(each.file, each.deleted) for each in cut]
+        told = repr((_FORM, self._by, name_of_codes(), covered))
         return f"{hashlib.sha256(told.encode()).hexdigest()}.arrow"
 
     def _open(self, key: str, cut: Sequence[_Fragment]) -> "pa.Table":
@@ -226,8 +220,8 @@ def _indexed(rows: "pa.Table") -> "pa.Table":
         "signature": _fixed(signature, SIGNATURE_BYTES),
     }
     vectors = np.frombuffer(signature, np.float16).reshape(-1, SIGNATURE_LENGTH)
-    codes = _codes(_projected(vectors))
-    for number in range(_TABLES):
+    codes = codes_of(vectors)
+    for number in range(TABLES):
         order = np.argsort(codes[:, number], kind="stable")
         columns[f"code_{number}"] = codes[order, number]
         columns[f"code_row_{number}"] = order.astype(np.int32)
@@ -271,42 +265,3 @@ def _near(
     row = local + run.first
     kept = (cosine >= least) & (row != rows[query])
     return query[kept], row[kept], cosine[kept]
-
-
-@cache
-def _directions() -> "NDArray[np.float32]":
-    import numpy as np
-
-    made = np.random.Generator(np.random.PCG64(0)).standard_normal(
-        (SIGNATURE_LENGTH, _TABLES * _SIGNS)
-    )
-    return made.astype(np.float32)
-
-
-def _projected(signatures: "NDArray[np.floating]") -> "NDArray[np.float32]":
-    """`[N, tables, signs]`."""
-    import numpy as np
-
-    flat = np.asarray(signatures, np.float32) @ _directions()
-    return flat.reshape(-1, _TABLES, _SIGNS)
-
-
-def _codes(projected: "NDArray[np.float32]") -> "NDArray[np.uint32]":
-    import numpy as np
-
-    weights = (1 << np.arange(_SIGNS)).astype(np.uint32)
-    return np.asarray(((projected > 0) * weights).sum(axis=2), np.uint32)
-
-
-def _probes(signatures: "NDArray[np.float32]") -> "NDArray[np.uint32]":
-    """The codes `[N, tables, n]` where what looks alike may be."""
-    import numpy as np
-
-    projected = _projected(signatures)
-    unsure = np.argsort(np.abs(projected), axis=2)[:, :, :_UNSURE].astype(np.uint32)
-    flips = np.uint32(1) << unsure
-    codes = [_codes(projected)]
-    for several in range(1, _FLIPPED + 1):
-        for chosen in combinations(range(_UNSURE), several):
-            codes.append(codes[0] ^ np.bitwise_or.reduce(flips[:, :, list(chosen)], axis=2))
-    return np.stack(codes, axis=2)

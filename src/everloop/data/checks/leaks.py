@@ -19,6 +19,9 @@ from everloop.ids import SampleId
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_COMPARED = 20_000_000
+"""Pairs that are compared as fast as they are looked up: with so few, nothing is passed over."""
+
 
 def leaking_pairs(
     store: DataStore,
@@ -34,7 +37,8 @@ def leaking_pairs(
     import numpy as np
 
     examine_missing(store, came, limits)
-    if 2 * len(came) < store.examinations.count():
+    there = store.examinations.count()
+    if 2 * len(came) < there and len(came) * there > _COMPARED:
         came = _suspects(store, came, sides)
     if not came:
         return ()
