@@ -128,6 +128,19 @@ def test_a_sample_that_cannot_be_decoded_or_is_gone_is_named(
         more.read([0])
 
 
+def test_a_sample_that_is_gone_stops_only_who_asks_for_it(
+    reader: SnapshotReader, tmp_path: Path
+) -> None:
+    names = [example.sample for example in reader]
+    lance.dataset(str(tmp_path / "bytes.lance")).delete(f"id = '{names[5]}'")
+    again = SnapshotReader.of(tmp_path, reader.snapshot, None)
+    # Others are looked up along with what is asked for, the one that is gone among them.
+    for number in (0, 1, 2, 3, 4, 6, 7, 40):
+        assert [example.sample for example in again.read([number])] == [names[number]]
+    with pytest.raises(Refused, match="not in the store"):
+        again.read([4, 5])
+
+
 def test_as_an_arrow_stream_and_a_polars_frame(reader: SnapshotReader) -> None:
     table = arrow_stream(reader, size=25).read_all()
     assert table.select(reader.rows.column_names).equals(reader.rows)

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from everloop.data.examined import SIGNATURE_BYTES, SIGNATURE_LENGTH
+from everloop.data.examined import SIGNATURE_LENGTH
 from everloop.data.looks import TABLES, codes_of, name_of_codes, probes_of
 from everloop.data.tables import LanceTable
 
@@ -213,27 +213,23 @@ def _indexed(rows: "pa.Table") -> "pa.Table":
 
     names = np.array([name.encode() for name in rows.column("name").to_pylist()], f"S{_NAME}")
     by_name = np.argsort(names, kind="stable")
-    signature = b"".join(rows.column("signature").to_pylist())
+    flat = rows.column("signature").combine_chunks()
+    # Fixed-size values lie one after the other, after those that a slice leaves out.
+    vectors = np.frombuffer(flat.buffers()[1], np.float16).reshape(-1, SIGNATURE_LENGTH)
+    vectors = vectors[flat.offset : flat.offset + len(flat)]
     columns = {
-        "name": _fixed(names[by_name].tobytes(), _NAME),
+        "name": pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(_NAME), len(names), [None, pa.py_buffer(names[by_name].tobytes())]
+        ),
         "name_row": by_name.astype(np.int32),
-        "signature": _fixed(signature, SIGNATURE_BYTES),
+        "signature": flat,
     }
-    vectors = np.frombuffer(signature, np.float16).reshape(-1, SIGNATURE_LENGTH)
     codes = codes_of(vectors)
     for number in range(TABLES):
         order = np.argsort(codes[:, number], kind="stable")
         columns[f"code_{number}"] = codes[order, number]
         columns[f"code_row_{number}"] = order.astype(np.int32)
     return pa.table(columns)
-
-
-def _fixed(data: bytes, width: int) -> "pa.Array":
-    import pyarrow as pa
-
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(width), len(data) // width, [None, pa.py_buffer(data)]
-    )
 
 
 def _signatures(runs: Sequence[_Run], rows: "NDArray[np.int64]") -> "NDArray[np.float32]":

@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 TABLES = 16
 """Codes of each signature."""
 _SIGNS = 24
+_AT_ONCE = 16_384
 _UNSURE, _FLIPPED = 8, 2
 """Of the signs least certain, how many may be otherwise at once."""
 
 
 def codes_of(signatures: "NDArray[np.floating]") -> "NDArray[np.uint32]":
     """The codes `[N, TABLES]` of signatures `[N, 64]`."""
-    return _codes(_projected(signatures))
+    import numpy as np
+
+    found = np.empty((len(signatures), TABLES), np.uint32)
+    for start in range(0, len(signatures), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        found[part] = _codes(_projected(signatures[part]))
+    return found
 
 
 def probes_of(signatures: "NDArray[np.floating]") -> "NDArray[np.uint32]":
