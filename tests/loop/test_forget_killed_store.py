@@ -41,7 +41,7 @@ def _objects(gateway: RadosGateway, place: Location) -> dict[str, bytes]:
     return {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
 
-@pytest.mark.parametrize("kill_at", [9, 41])
+@pytest.mark.parametrize("kill_at", [23])
 def test_a_store_killed_while_it_forgets_is_finished_by_running_it_again(
     kill_at: int, radosgw: RadosGateway, tmp_path: Path
 ) -> None:

@@ -112,7 +112,7 @@ class Arrivals:
         if not arrived:
             return
         first, second = _halves([each.key for each in arrived])
-        numbers = {each.label: _number(each.label) for each in arrived}
+        numbers = {label: _number(label) for label in {each.label for each in arrived}}
         samples = b"".join(bytes.fromhex(each.sample[:16]) for each in arrived)
         self._table.append(
             pa.table(

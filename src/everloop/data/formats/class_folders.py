@@ -9,6 +9,7 @@ from everloop.data.formats.sketch import Sketch
 from everloop.data.incoming import Incoming
 from everloop.data.sources.tree import Tree, is_text
 from everloop.data.splits import Side
+from everloop.labels import Label
 
 _WRAPPERS = frozenset(("images", "data"))
 
@@ -33,25 +34,29 @@ class ClassFolders:
 
     def read(self, tree: Tree, wanted: Wanted) -> Iterator[Incoming]:
         """Every file, with the class that its folder names."""
+        said, told = "", _said("", wanted)
         for entry in tree.walk():
             if is_text(entry.path):
                 continue
-            side, name = _place(entry.path.split("/")[:-1], wanted.classes)
-            label, problems = None, tuple[str, ...]()
-            if name is not None and name not in wanted.classes:
-                told = ", ".join(sorted(wanted.classes))
-                problems = (f"its folder {name!r} is no class of the task; the classes are {told}",)
-            elif name is not None:
-                made = of_names([name], wanted.label_kind)
-                label = None if isinstance(made, str) else made
-            yield Incoming(
-                entry.path,
-                reader(tree, entry.path),
-                entry.stamp,
-                label,
-                side=side,
-                problems=problems,
-            )
+            folder = entry.path.rpartition("/")[0]
+            # The files of a folder come one after the other.
+            if folder != said:
+                said, told = folder, _said(folder, wanted)
+            side, label, problems = told
+            read = reader(tree, entry.path)
+            yield Incoming(entry.path, read, entry.stamp, label, side=side, problems=problems)
+
+
+def _said(folder: str, wanted: Wanted) -> tuple[Side | None, Label | None, tuple[str, ...]]:
+    """The side and the label that a folder gives its files, and what is wrong with it."""
+    side, name = _place(folder.split("/") if folder else [], wanted.classes)
+    if name is None:
+        return side, None, ()
+    if name not in wanted.classes:
+        told = ", ".join(sorted(wanted.classes))
+        return side, None, (f"its folder {name!r} is no class of the task; the classes are {told}",)
+    made = of_names([name], wanted.label_kind)
+    return side, None if isinstance(made, str) else made, ()
 
 
 def _place(folders: Sequence[str], classes: Sequence[str]) -> tuple[Side | None, str | None]:

@@ -70,7 +70,8 @@ def is_note(path: str) -> bool:
 
 def is_text(path: str) -> bool:
     """Whether a file is a note, or text that no picture format reads as a picture."""
-    return is_note(path) or path.lower().endswith(".txt")
+    lower = path.lower()
+    return lower.endswith((".txt", ".md")) or lower.rpartition("/")[2] in _NOTE_NAMES
 
 
 def is_hidden(path: str) -> bool:
@@ -84,7 +85,7 @@ def ending(path: str) -> str:
     >>> ending("a/B.JPG"), ending("hour.csv.gz"), ending("LICENSE")
     ('.jpg', '.csv.gz', '')
     """
-    parts = path.rpartition("/")[2].lower().split(".")
-    if len(parts) > 2 and parts[-1] == "gz":
-        return f".{parts[-2]}.gz"
-    return f".{parts[-1]}" if len(parts) > 1 else ""
+    stem, dot, last = path.rpartition("/")[2].lower().rpartition(".")
+    if last == "gz" and "." in stem:
+        return f".{stem.rpartition('.')[2]}.gz"
+    return dot + last if dot else ""
