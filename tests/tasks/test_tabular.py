@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from everloop.data.checks.learnt_columns import refuse_target_leak
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import Refused
 from everloop.ids import BundleId
@@ -154,6 +155,24 @@ def test_any_row_is_taken_or_refused_and_its_bytes_are_one(row: dict[str, Any]) 
     except Refused:
         return
     assert numbers.shape == (2,) and numbers.dtype == np.float32
+
+
+def test_columns_that_add_up_to_the_target_are_refused_by_name() -> None:
+    parts = GENERATOR.integers(0, 300, (60, 2)).tolist()
+    rows = [{"hour": n % 24, "casual": a, "registered": b} for n, (a, b) in enumerate(parts)]
+    honest, leaking = TabularRegression("cnt", ["hour"]), ["hour", "casual", "registered"]
+
+    class Leaking(TestRegressionOfScikitLearn):
+        task = TabularRegression("cnt", leaking)
+        samples = tuple(
+            (canonical_row(row), encode(ValueLabel(row["casual"] + row["registered"])))
+            for row in rows
+        )
+
+    with pytest.raises(Refused, match=r"cnt is .*casual.* these columns give the target away"):
+        refuse_target_leak(Leaking().sides()[0], Leaking.task)
+    Leaking.task = honest
+    refuse_target_leak(Leaking().sides()[0], honest)
 
 
 def test_what_no_converter_takes_is_refused() -> None:
