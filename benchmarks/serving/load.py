@@ -16,6 +16,8 @@ from pathlib import Path
 from peers import Ask, is_right
 
 _MARK = "BENCH_SERVER"
+_IDLE = 0.2
+"""Processors that a server may keep busy with nothing to do."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
@@ -93,6 +95,17 @@ def _answer(port: int, ask: Ask) -> bytes | None:
             return told
     except (OSError, urllib.error.URLError):
         return None
+
+
+def warm_up(ask: Ask, port: int, seconds: int, connections: int, work: Path) -> None:
+    """Load a server, and return once it has dealt with what was left of that."""
+    measure("", ask, port, seconds, connections, work)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        before = _cpu(_family(port))
+        time.sleep(0.5)
+        if _cpu(_family(port)) - before < _IDLE * 0.5:
+            return
 
 
 def measure(name: str, ask: Ask, port: int, seconds: int, connections: int, work: Path) -> Result:

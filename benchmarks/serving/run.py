@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
-from load import Result, measure, running  # noqa: E402
+from load import Result, measure, running, warm_up  # noqa: E402
 from peers import CONTENDERS, PEERS, Ask, command_of, install, request_of  # noqa: E402
 
 _PYTHON = sys.executable
@@ -116,7 +116,7 @@ class _Model:
             command[command.index("--workers") + 1] = "1"
             with running(command, ask, port, self.work, os.environ, self.expected) as ready:
                 seconds = self.options.seconds
-                measure("warm", ask, port, 1, 1, self.work)
+                warm_up(ask, port, 1, 1, self.work)
                 one = measure(name, ask, port, seconds, 1, self.work)
                 self.single = Result(**{**vars(one), "ready_s": ready})
 
@@ -146,7 +146,7 @@ class _Model:
 
     def _measure(self, name: str, ask: Ask, port: int, ready: float) -> None:
         connections, seconds = self.connections, self.options.seconds
-        measure("warm", ask, port, 2, connections, self.work)
+        warm_up(ask, port, 2, connections, self.work)
         found = measure(name, ask, port, seconds, connections, self.work)
         self.results.append(Result(**{**vars(found), "ready_s": ready}))
 
