@@ -1,0 +1,55 @@
+"""A small object detector: what is learnt, and how."""
+
+import copy
+
+import torch
+from augment import augmented
+from detector import Detector, loss_of
+from torch import nn
+
+from everloop.product import Params, Product, Run, TrainingData
+from everloop.tasks.object_detection import ObjectDetection
+
+# Your classes, as your label files call them; size is (height, width), multiples of 32.
+product = Product(
+    "my-detector", task=ObjectDetection(classes=["cat", "dog"], size=(256, 320), channels=3)
+)
+
+
+@product.train
+def train(data: TrainingData, params: Params, run: Run) -> nn.Module:
+    images = torch.from_numpy(data.images())
+    labels = [torch.from_numpy(objects) for objects in data.labels()]
+    model = Detector(images.shape[1], len(data.classes), int(params["width"])).train()
+    kept = copy.deepcopy(model)
+    epochs, batch = int(params["epochs"]), int(params["batch_size"])
+    steps = epochs * -(-len(images) // batch)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=params["learning_rate"], weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, params["learning_rate"], steps, pct_start=0.15
+    )
+    for epoch in range(epochs):
+        total = 0.0
+        for rows in torch.split(torch.randperm(len(images)), batch):
+            loss = loss_of(model, *augmented(images[rows], [labels[row] for row in rows]))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            follow(kept, model, schedule.last_epoch)
+            total += float(loss.detach()) * len(rows)
+        run.log(epoch, loss=total / len(images))
+    return kept
+
+
+def follow(kept: nn.Module, model: nn.Module, step: int) -> None:
+    """`kept` is a moving average of what is learnt: it finds more than any single step of it."""
+    share = max(0.002, 9 / (10 + step))
+    mine, theirs = kept.state_dict(), model.state_dict()
+    with torch.no_grad():
+        for name, value in mine.items():
+            if value.is_floating_point():
+                value.lerp_(theirs[name], share)
+            else:
+                value.copy_(theirs[name])
