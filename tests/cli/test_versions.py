@@ -89,5 +89,9 @@ def test_samples_are_left_out_with_a_reason_and_let_in_again(project: Path) -> N
     assert everloop(project, "data", "exclude", "f" * 64, "--reason", "odd").code == 3
     assert told(project, "data", "exclude", sample, "--reason", "odd") == {"left out": 1}
     assert told(project, "data", "exclude") == {sample: "odd"}
+    assert told(project, "data", "include", sample[:12]) == {"let in again": 1}
+    assert told(project, "data", "exclude", sample[:12], "--reason", "odd") == {"left out": 1}
+    several = everloop(project, "data", "exclude", "", "--reason", "odd")
+    assert several.code == 3
     assert told(project, "data", "include", sample) == {"let in again": 1}
     assert told(project, "data", "exclude") == {}

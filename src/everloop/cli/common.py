@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from everloop.errors import Refused
-from everloop.ids import BundleId, Json
+from everloop.ids import BundleId, Json, SampleId
 
 if TYPE_CHECKING:
+    from everloop.data.store import DataStore
     from everloop.loop.project import Project
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -174,3 +175,14 @@ def named_bundle(project: "Project", named: str) -> BundleId:
     if champion is None:
         raise Refused("there is no champion yet; everloop models list tells what there is")
     return champion
+
+
+def find_sample(data: "DataStore", prefix: str) -> SampleId:
+    """The one sample whose id begins with `prefix`; `Refused` for none and for several."""
+    found = data.samples.beginning(prefix) if prefix else ()
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise Refused(f"no sample's id begins with {prefix!r}; everloop data check names samples")
+    told = ", ".join(name[: len(prefix) + 8] for name in found[:3])
+    raise Refused(f"{len(found)} samples begin with {prefix!r}: {told}; give more of the id")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, show, table
+from everloop.cli.common import by_option, common_options, emit, find_sample, show, table
 from everloop.cli.program import Program
 from everloop.errors import Refused
 from everloop.ids import Json, SampleId
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 def exclude(
     program: Program, samples: tuple[str, ...], reason: str, path: Path, by: str, *, as_json: bool
 ) -> None:
-    """Leave SAMPLES out of every later snapshot; without any, list what is left out now."""
+    """Leave SAMPLES (ids, or how they begin) out of every later snapshot; without any, list what
+    is left out now.
+    """
     data = program.open_project(path).data
     if not samples:
         current = data.exclusions.current()
@@ -34,7 +36,7 @@ def exclude(
         return
     if not reason:
         raise Refused("a reason is wanted: everloop data exclude SAMPLE --reason 'blurred'")
-    count = data.exclusions.leave_out(_known(data, samples), reason, by=by, now=program.clock())
+    count = data.exclusions.leave_out(_found(data, samples), reason, by=by, now=program.clock())
     told: dict[str, Json] = {"left out": count}
     emit(told) if as_json else show(told)
 
@@ -49,16 +51,10 @@ def include(
 ) -> None:
     """Let SAMPLES that were left out into later snapshots again."""
     data = program.open_project(path).data
-    names = [SampleId(sample) for sample in samples]
-    count = data.exclusions.take_back(names, by=by, now=program.clock())
+    count = data.exclusions.take_back(_found(data, samples), by=by, now=program.clock())
     told: dict[str, Json] = {"let in again": count}
     emit(told) if as_json else show(told)
 
 
-def _known(data: "DataStore", samples: tuple[str, ...]) -> list[SampleId]:
-    names = [SampleId(sample) for sample in samples]
-    known = data.samples.places(names)
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise Refused(f"{len(unknown)} are not in the store: {unknown[0]!r}; give whole sample ids")
-    return names
+def _found(data: "DataStore", samples: tuple[str, ...]) -> list[SampleId]:
+    return [find_sample(data, sample) for sample in samples]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from everloop.cli.common import common_options, emit, find_bundle, show, table
+from everloop.cli.common import common_options, emit, find_bundle, find_sample, show, table
 from everloop.cli.program import Program
 from everloop.ids import BundleId, SnapshotId
 
@@ -33,11 +33,11 @@ def command() -> None:
 @common_options
 @click.pass_obj
 def of_sample(program: Program, sample: str, path: Path, *, as_json: bool) -> None:
-    """Tell what was said of SAMPLE, which snapshots pin it and which models saw it."""
-    from everloop.ids import SampleId
+    """Tell what was said of SAMPLE (an id, or how it begins), and which models saw it."""
     from everloop.loop.lineage import lineage_of_sample
 
-    told = lineage_of_sample(program.open_project(path), SampleId(sample))
+    project = program.open_project(path)
+    told = lineage_of_sample(project, find_sample(project.data, sample))
     if as_json:
         emit(told.as_json())
         return

@@ -51,7 +51,7 @@ def take_snapshot(program: Program, path: Path, by: str, *, as_json: bool) -> No
     from everloop.loop.single import run_action
 
     project = program.open_project(path)
-    action = kinds.snapshot(project.data.labelled_counts().version)
+    action = kinds.snapshot(project.policy, project.data.labelled_counts().version)
     outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:
         raise Refused(outcome.error)

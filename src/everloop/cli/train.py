@@ -28,9 +28,8 @@ def command(program: Program, snapshot: str | None, path: Path, by: str, *, as_j
         if not labelled.train + labelled.holdout:
             raise Refused("nothing is labelled yet; everloop data import SOURCE takes data in")
         with working("taking a snapshot"):
-            taken = run_action(
-                project, kinds.snapshot(labelled.version), by=by, clock=program.clock
-            )
+            pin = kinds.snapshot(project.policy, labelled.version)
+            taken = run_action(project, pin, by=by, clock=program.clock)
         if taken.error:
             raise Refused(taken.error)
         snapshot_id = SnapshotId(str(taken.result["snapshot"]))

@@ -54,6 +54,11 @@ class Exclusions:
             )
         return count
 
+    @property
+    def version(self) -> int:
+        """Grows with each statement; 0 before the first."""
+        return self._table.version()
+
     def current(self) -> Mapping[SampleId, str]:
         """Every sample that is left out now, and why; sorted."""
         last: dict[SampleId, str | None] = {}

@@ -25,9 +25,10 @@ from everloop_runtime.ids import digest_json
 
 @dataclass(frozen=True, slots=True)
 class LabelledCounts:
-    """How much is labelled, by side, at one version of the annotations."""
+    """How much is labelled, by side, at one version of the labels."""
 
     version: str
+    """Another one whenever something is said of a sample: its label, or that it is left out."""
     train: int
     holdout: int
 
@@ -124,7 +125,8 @@ class DataStore:
 
     def labelled_counts(self) -> LabelledCounts:
         """How many samples have a standing label."""
-        version = self.annotations.version
+        said, left_out = self.annotations.version, self.exclusions.version
+        version = f"{said}.{left_out}" if left_out else said
         counts = self.catalogue.labelled_counts()
         return LabelledCounts(version, counts["train"], counts["holdout"])
 

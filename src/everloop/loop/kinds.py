@@ -39,9 +39,11 @@ def record_answers(tasks: str) -> Action:
     return Action("record-answers", {"tasks": tasks})
 
 
-def snapshot(labels_version: str) -> Action:
+def snapshot(policy: Policy, labels_version: str) -> Action:
     """Pin the data set as it is labelled now."""
-    return Action("snapshot", {"labels": labels_version})
+    inputs: dict[str, Json] = {"labels": labels_version}
+    # What the policy does not change is left out, as for `train`.
+    return Action("snapshot", inputs | ({"leaks": "allow"} if policy.data.leaks == "allow" else {}))
 
 
 def train(policy: Policy, snapshot_id: SnapshotId, code: str) -> Action:

@@ -27,7 +27,7 @@ class Labels:
     """What is labelled so far."""
 
     version: str
-    """Changes exactly when an annotation is added."""
+    """Another one whenever a label is said, or a sample left out or let in again."""
     train: int
     holdout: int
 

@@ -29,7 +29,7 @@ def snapshot(project: Project, turn: Turn, action: Action) -> Outcome:
         now=turn.now,
         split=project.split,
         labels=LabelRule(task.label_kind, _fits(task)),
-        leaks=_leaks(project),
+        leaks=_leaks(project, action),
     )
     missing = [name for name in task.classes if not taken.train_counts.get(name)]
     if missing and why_not_learnable(task) is None:
@@ -50,8 +50,8 @@ def snapshot(project: Project, turn: Turn, action: Action) -> Outcome:
     )
 
 
-def _leaks(project: Project) -> LeakCheck | None:
-    if project.policy.data.leaks == "allow" or project.declaration.task.modality != "image":
+def _leaks(project: Project, action: Action) -> LeakCheck | None:
+    if action.inputs.get("leaks") == "allow" or project.declaration.task.modality != "image":
         return None
     return near_duplicate_leaks(project.data, DecodingLimits(project.limits))
 

@@ -22,7 +22,7 @@ def learn(policy: Policy, world: World, pursuit: Pursuit | None) -> Decision:
     reason, wanted = why_learn(policy, world, pursuit)
     if not wanted:
         return Decision(ARM, None, reason)
-    snapshot = kinds.snapshot(world.labels.version)
+    snapshot = kinds.snapshot(policy, world.labels.version)
     if not is_over(world, snapshot):
         return ask(world, ARM, snapshot, reason)
     result = world.result(snapshot)

@@ -29,9 +29,7 @@ def augmented(
     return lit, [moved_objects(*one) for one in zip(labels, scale, shift, strict=True)]
 
 
-def moved_objects(
-    objects: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor
-) -> torch.Tensor:
+def moved_objects(objects: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
     """The objects that are still seen, cut at the picture's edges."""
     corners = ((2 * objects[:, 1:].reshape(-1, 2, 2) - 1 - shift) * scale + 1) / 2
     whole = torch.cat([corners.amin(1), corners.amax(1)], dim=1)

@@ -47,7 +47,9 @@ class Detector(nn.Module):
         )
         self.smallest = nn.Sequential(convolution(6 * w, 8 * w, 2), Residual(8 * w))
         # What is seen of the whole picture comes back to where it was seen.
-        self.down = nn.ModuleList([convolution(8 * w, middle, size=1), convolution(6 * w, middle, size=1)])
+        self.down = nn.ModuleList(
+            [convolution(8 * w, middle, size=1), convolution(6 * w, middle, size=1)]
+        )
         self.merge = nn.ModuleList([convolution(middle, middle), convolution(middle, middle)])
         self.what = nn.Sequential(convolution(middle, middle), nn.Conv2d(middle, classes, 1))
         self.where = nn.Sequential(convolution(middle, middle), nn.Conv2d(middle, 4, 1))
@@ -62,7 +64,9 @@ class Detector(nn.Module):
         """Edges, and the logits of the scores."""
         eighth = self.eighth(images - 0.5)
         sixteenth = self.sixteenth(eighth)
-        seen = self.merge[0](self.down[1](sixteenth) + larger(self.down[0](self.smallest(sixteenth)), sixteenth))
+        seen = self.merge[0](
+            self.down[1](sixteenth) + larger(self.down[0](self.smallest(sixteenth)), sixteenth)
+        )
         seen = self.merge[1](eighth + larger(seen, eighth))
         reach = functional.softplus(self.where(seen).flatten(2).transpose(1, 2)) * 4 * STRIDE
         height, width = images.shape[-2:]
@@ -83,9 +87,7 @@ def cells(height: int, width: int) -> torch.Tensor:
     return torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1).view(-1, 2)
 
 
-def loss_of(
-    detector: Detector, images: torch.Tensor, labels: list[torch.Tensor]
-) -> torch.Tensor:
+def loss_of(detector: Detector, images: torch.Tensor, labels: list[torch.Tensor]) -> torch.Tensor:
     """How far the detector is from `labels`: an image's objects `[n, 5]`, class and edges."""
     edges, logits = detector.find(images)
     target, unlike, found = torch.zeros_like(logits), edges.new_zeros(()), 0
@@ -121,6 +123,7 @@ def overlaps(found: torch.Tensor, true: torch.Tensor) -> tuple[torch.Tensor, tor
     """Intersection over union of boxes that belong together, and the generalised one, which also
     tells boxes apart that do not touch (Rezatofighi et al. 2019).
     """
+
     def area(low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
         return (high - low).clamp(min=0).prod(-1)
 
