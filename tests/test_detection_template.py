@@ -31,7 +31,8 @@ def _picture(seed: int) -> tuple[Image.Image, list[tuple[str, list[int]]]]:
 def _coco(folder: Path) -> Path:
     """The pictures and one file of boxes."""
     (folder / "images").mkdir(parents=True)
-    images, annotations = [], []
+    images: list[dict[str, object]] = []
+    annotations: list[dict[str, object]] = []
     for number in range(PICTURES):
         picture, found = _picture(number)
         name = f"{number:03}.png"
