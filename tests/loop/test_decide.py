@@ -470,6 +470,19 @@ def test_a_new_champion_that_breaches_while_it_is_watched_is_returned_from_for_g
     assert [a.inputs["bundle"] for a in life.done if a.kind == "promote"].count(new) == 1
 
 
+def test_a_new_champion_is_still_watched_after_a_canary_was_sent_back() -> None:
+    life = _promoted_twice()
+    new, before = life.world.release.champion, life.world.release.previous
+    _second(life)
+    _until(life, "canary")
+    life.serve(FAILING, HEALTHY)
+    _until(life, "rollback")
+    assert life.world.release.champion == new
+    life.watch(FAILING, HEALTHY)
+    assert "the new champion breached" in _arm(life.turn(), "guard").reason
+    assert life.world.release.champion == before
+
+
 def test_a_drifted_world_is_no_reason_to_go_back_to_the_model_before() -> None:
     life = _promoted_twice()
     new = life.world.release.champion

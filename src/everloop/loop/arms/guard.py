@@ -1,5 +1,6 @@
 """A new champion is still watched for a time, and returned from when it breaches."""
 
+from everloop.action import Action
 from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.decision import Decision, ask
@@ -51,9 +52,17 @@ def _returned_to(world: World, champion: BundleId) -> bool:
         entry
         for entry in world.journal.values()
         if entry.action.kind in {"promote", "deploy", "rollback"}
+        and not _ended_a_canary(world, entry.action)
         and entry.outcome is not None
         and entry.outcome.succeeded
         and entry.outcome.result.get("champion") == champion
     ]
     last = max(came, key=lambda entry: entry.finished_at or entry.intended_at, default=None)
     return last is not None and last.action.kind == "rollback"
+
+
+def _ended_a_canary(world: World, action: Action) -> bool:
+    """Whether it took a share back from a bundle that never was champion: no change of champion."""
+    bundle = action.inputs["bundle"]
+    served = (world.latest(kind, bundle=bundle) for kind in ("promote", "deploy"))
+    return action.kind == "rollback" and not any(served)
