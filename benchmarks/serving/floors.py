@@ -44,7 +44,7 @@ def wire(port: int, workers: int) -> None:
             request.answer(200, b"{}")
 
     async def serve() -> None:
-        await Server(Empty()).start(listening)
+        Server(Empty()).start(listening)
         await asyncio.Event().wait()
 
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from everloop_runtime.accepting import Crowd
 from everloop_runtime.metrics import Figures
 
 
@@ -32,8 +33,15 @@ _decoder = msgspec.json.Decoder(WorkerState)
 class Board:
     """A folder that the workers of one service share; alone, there is none and nothing to read."""
 
-    def __init__(self, folder: Path | None = None, slot: int = 0, workers: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        slot: int = 0,
+        workers: int = 1,
+        crowd: Crowd | None = None,
+    ) -> None:
         self._folder = folder
+        self.crowd = crowd
         self.slot = slot
         self.workers = workers
 

@@ -207,7 +207,7 @@ async def _serve(
     service = Service(settings, instance, board)
     await service.prepare()
     server = Server(service)
-    await server.start(listening)
+    server.start(listening, board.crowd, board.slot)
     # Probes are answered while models are being loaded; the libraries that they need are loaded
     # while the bundle is on trial in a process of its own.
     libraries = asyncio.get_running_loop().run_in_executor(None, _load_libraries)

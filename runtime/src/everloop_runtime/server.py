@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 
+from everloop_runtime.accepting import Acceptor, Crowd
 from everloop_runtime.arriving import WireLimits
 from everloop_runtime.head import Application
 from everloop_runtime.wire import Connection, Shared
@@ -14,16 +15,15 @@ class Server:
 
     def __init__(self, application: Application, limits: WireLimits | None = None) -> None:
         self.shared = Shared(application, limits or WireLimits())
-        self._listening: asyncio.Server | None = None
+        self._accepting: Acceptor | None = None
         self._ticking: asyncio.TimerHandle | None = None
 
-    async def start(self, listening: socket.socket) -> None:
-        """Accept connections on a socket that is bound."""
+    def start(self, listening: socket.socket, crowd: Crowd | None = None, slot: int = 0) -> None:
+        """Accept connections on a socket that is bound, a fair part of those of a crowd."""
         self._tick()
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(
-            lambda: Connection(self.shared), sock=listening, backlog=2048
-        )
+        taking = Acceptor(listening, lambda: Connection(self.shared), crowd or Crowd(1), slot)
+        self.shared.counted = taking.tell
+        self._accepting = taking
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -44,8 +44,8 @@ class Server:
         waited = loop.time() + grace
         while self.shared.connections and loop.time() < waited:
             await asyncio.sleep(0.02)
-        if self._listening is not None:
-            self._listening.close()
+        if self._accepting is not None:
+            self._accepting.close()
         while self.shared.connections and loop.time() < end:
             for connection in list(self.shared.connections):
                 connection.hang_up()

@@ -7,6 +7,7 @@ have no limit on how slowly a request may arrive.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import cast
@@ -29,6 +30,8 @@ class Shared:
     application: Application
     limits: WireLimits
     connections: "set[Connection]" = field(default_factory=set)
+    counted: Callable[[int], None] = lambda _count: None
+    """Told how many connections there are, whenever that changes."""
     draining: bool = False
     """Every answer from now on ends its connection."""
     now: float = 0.0
@@ -75,10 +78,12 @@ class Connection(asyncio.Protocol):
             transport.close()
             return
         shared.connections.add(self)
+        shared.counted(len(shared.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._closing = True
         self._shared.connections.discard(self)
+        self._shared.counted(len(self._shared.connections))
 
     def eof_received(self) -> bool:
         # A client may close its side and still wait for what it asked.

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from everloop_runtime.accepting import Crowd
 from everloop_runtime.board import Board
 
 _PAUSE = 1.0
@@ -31,6 +32,7 @@ class Supervisor:
         """
         self._workers = workers
         self._work = work
+        self._crowd = Crowd(workers)
         self._slots: dict[int, int] = {}
         self._due: dict[int, float] = {}
         self._stopping = False
@@ -73,7 +75,7 @@ class Supervisor:
         code = 1
         try:
             os.close(writing)
-            code = self._work(Board(folder, slot, self._workers), reading)
+            code = self._work(Board(folder, slot, self._workers, self._crowd), reading)
         except BaseException:
             _log.exception("a worker broke")
             raise
@@ -86,6 +88,7 @@ class Supervisor:
             found, status = os.waitpid(child, os.WNOHANG)
             if found:
                 del self._slots[child]
+                self._crowd.leave(slot)
                 code = os.waitstatus_to_exitcode(status)
                 _log.error("worker %d ended with code %d; it is started anew", slot, code)
                 self._due[slot] = time.monotonic() + _PAUSE
