@@ -1,4 +1,4 @@
-"""Data taken in, watched and written out by command, for a product that cannot be learnt yet."""
+"""Data taken in, watched and written out by command, for a product without a training function."""
 
 import json
 import subprocess
@@ -33,14 +33,14 @@ def test_boxes_are_imported_watched_pinned_and_written_out(project: Path) -> Non
     assert (taken["format"], taken["added"], taken["labelled"]) == ("yolo", 3, 2)
     assert told(project, "data", "import", source) == taken, "the journalled outcome"
     put(source / "images" / "train" / "4.png", picture(4))
-    put(source / "labels" / "train" / "4.txt", "0 0.5 0.5 1 1\n")
+    put(source / "labels" / "train" / "4.txt", "0 0.5 0.5 1 1\n1 0.2 0.2 0.1 0.1\n")
     watched = told(project, "data", "watch", "--once", source)
     assert (watched["added"], watched["known"], watched["labelled"]) == (1, 3, 1)
     said = everloop(project, "train")
     assert said.code == 3
-    assert "object-detection cannot be learnt in this version yet" in said.err
+    assert "has no function marked @product.train" in said.err
     arms = {row["arm"]: row["reason"] for row in told(project, "why")}
-    assert "its data can be imported, checked, versioned and exported" in arms["learn"]
+    assert "every attempt is recorded in the tracker" in arms["learn"]
     assert "all 5 files of the sources are in" in arms["ingest"]
 
 
