@@ -1,7 +1,6 @@
 """Boxes: what is drawn is found by its overlap, everywhere alike; with a detector made by hand."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from tests.support.colours import PICTURES
+from tests.support.contracts import PictureContract
 from torch import nn
 
 from everloop.data.fit import in_shares
 from everloop.data.training_data import SnapshotSide
-from everloop.ids import BundleId
 from everloop.labels import Box, BoxesLabel, encode
 from everloop.tasks.object_detection import ObjectDetection
-from everloop.testing.tasks import TaskContract
 from everloop_runtime.answers.boxes import Boxes
 
 pytest.importorskip("pycocotools", reason="the extra `detection` is not installed")
@@ -89,20 +87,12 @@ def _label(number: int) -> str:
     return encode(BoxesLabel((Box(CLASSES[number % 3], left, top, right, bottom),)))
 
 
-class TestMadeByHand(TaskContract):
+class TestMadeByHand(PictureContract):
     task = ObjectDetection(CLASSES, size=(SIDE, SIDE))
     samples = tuple((data, _label(number)) for number, data in enumerate(PICTURES))
 
     def model(self, data: SnapshotSide) -> Any:  # noqa: ARG002 - it has learnt nothing
         return made_by_hand()
-
-    @pytest.mark.parametrize("mistake", ["bgr", "nearest"])
-    def test_a_planted_mistake_is_stopped_by_the_replay(
-        self, bundles: tuple[Path, BundleId], tmp_path: Path, mistake: str
-    ) -> None:
-        wrong = (sys.executable, "-m", "tests.support.wrong_service", "request", mistake)
-        verdict = self.replayed(bundles, tmp_path, wrong)
-        assert not verdict.passed and "differ from evaluation" in verdict.reasons[0]
 
 
 def test_pytorch_s_edges_and_scores_become_the_same_boxes() -> None:

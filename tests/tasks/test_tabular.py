@@ -1,7 +1,6 @@
 """Tables pass the contract of tasks with models of three libraries; mistakes in rows do not."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.contracts import TableContract
 
 from everloop.data.checks.learnt_columns import refuse_target_leak
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import Refused
-from everloop.ids import BundleId
 from everloop.labels import ValueLabel, encode
 from everloop.tasks.columns import learn_columns
 from everloop.tasks.tabular import TabularClassification, TabularRegression
-from everloop.testing.tasks import TaskContract
 from everloop_runtime.rows import Feature, RowSpec, canonical_row, to_numbers
 
 FEATURES = ("hour", "warmth", "weather")
@@ -43,18 +41,6 @@ def _count(row: dict[str, Any]) -> float:
 @pytest.fixture(autouse=True)
 def _findable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=":")
-
-
-class TableContract(TaskContract):
-    """And what is right offline and wrong live does not pass the replay."""
-
-    @pytest.mark.parametrize("mistake", ["swapped", "filled"])
-    def test_a_planted_mistake_is_stopped_by_the_replay(
-        self, bundles: tuple[Path, BundleId], tmp_path: Path, mistake: str
-    ) -> None:
-        wrong = (sys.executable, "-m", "tests.support.wrong_service", "request", mistake)
-        verdict = self.replayed(bundles, tmp_path, wrong)
-        assert not verdict.passed and "differ from evaluation" in verdict.reasons[0]
 
 
 class TestRegressionOfScikitLearn(TableContract):

@@ -1,6 +1,5 @@
 """Each built-in task passes the shipped contract; a mistake planted in its service is stopped."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +7,14 @@ import numpy as np
 import pytest
 import torch
 from tests.support.colours import PICTURES
+from tests.support.contracts import PictureContract
 from torch import nn
 
 from everloop.data.training_data import SnapshotSide
-from everloop.ids import BundleId
 from everloop.labels import ClassesLabel, encode
 from everloop.tasks.image_classification import ImageClassification
 from everloop.tasks.image_retrieval import ImageRetrieval
 from everloop.tasks.multi_label import MultiLabelClassification
-from everloop.testing.tasks import TaskContract
 
 CLASSES = ("blue", "green", "red")
 SIDE = 8
@@ -31,18 +29,6 @@ def _linear(outputs: int) -> nn.Module:
     torch.manual_seed(0)
     return nn.Sequential(nn.Flatten(), nn.Linear(SIDE * SIDE * 3, 16), nn.ReLU(),
                          nn.Linear(16, outputs))  # fmt: skip
-
-
-class PictureContract(TaskContract):
-    """And what is right offline and wrong live does not pass the replay."""
-
-    @pytest.mark.parametrize("mistake", ["bgr", "nearest"])
-    def test_a_planted_mistake_is_stopped_by_the_replay(
-        self, bundles: tuple[Path, BundleId], tmp_path: Path, mistake: str
-    ) -> None:
-        wrong = (sys.executable, "-m", "tests.support.wrong_service", "request", mistake)
-        verdict = self.replayed(bundles, tmp_path, wrong)
-        assert not verdict.passed and "differ from evaluation" in verdict.reasons[0]
 
 
 class TestImageClassification(PictureContract):
