@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.buckets import through
-from tests.support.faulty_proxy import Fault, faulty
+from tests.support.faulty_proxy import faulty
 from tests.support.layouts import picture, put, take_in
 from tests.support.radosgw import RadosGateway
 
@@ -80,22 +80,8 @@ def test_an_import_into_a_store_that_is_killed_goes_on_when_it_is_back(
     with faulty(radosgw.store.endpoint) as proxy:
         place = through(radosgw.store.bucket(), proxy.endpoint)
         place = replace(place, options={**place.options, "patience_s": "0.5"})
-        writes: list[str] = []
-
-        def kill_at_a_write(method: str, path: str, _: int) -> Fault | None:
-            if method not in {"GET", "HEAD"}:
-                writes.append(path)
-                if len(writes) == kill_at:
-                    radosgw.kill()
-            return None
-
-        proxy.plan = kill_at_a_write
-        try:
-            with pytest.raises(Unavailable):
-                take_in(DataStore(place, tmp_path / "cache"), folder)
-        finally:
-            proxy.plan = lambda *_: None
-            radosgw.start()
+        with radosgw.killed_at_write(proxy, kill_at), pytest.raises(Unavailable):
+            take_in(DataStore(place, tmp_path / "cache"), folder)
         rest = take_in(DataStore(place, tmp_path / "cache"), folder)
         assert rest.added + rest.known == 40
         _check(place, tmp_path / "cache", range(40))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.support.buckets import ObjectStore
 from tests.support.clock import at
-from tests.support.faulty_proxy import Fault, faulty
+from tests.support.faulty_proxy import faulty
 from tests.support.radosgw import RadosGateway
 from tests.support.stored import (
     ANNA,
@@ -56,23 +56,8 @@ def test_a_store_killed_while_it_forgets_is_finished_by_running_it_again(
         assert any(
             picture(3)[-64:] in data for data in _objects(radosgw, project.data.place).values()
         )
-        writes: list[str] = []
-
-        def kill_at_a_write(method: str, path: str, _: int) -> Fault | None:
-            if method not in {"GET", "HEAD"}:
-                writes.append(path)
-                if len(writes) == kill_at:
-                    # In the middle: the request is on its way, and nobody answers it.
-                    radosgw.kill()
-            return None
-
-        proxy.plan = kill_at_a_write
-        try:
-            with pytest.raises(Unavailable):
-                _forget(project, 100)
-        finally:
-            proxy.plan = lambda *_: None
-            radosgw.start()
+        with radosgw.killed_at_write(proxy, kill_at) as writes, pytest.raises(Unavailable):
+            _forget(project, 100)
         assert len(writes) >= kill_at
         again = assembled(place, credentials)
         done = _forget(again, 200)

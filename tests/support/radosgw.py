@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 from tests.support.buckets import KEY, SECRET, ObjectStore
+from tests.support.faulty_proxy import Fault, FaultyProxy
 
 PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 _START_S = 90
@@ -74,6 +75,29 @@ class RadosGateway:
         assert self._gateway is not None
         self._gateway.kill()
         self._gateway.wait()
+
+    @contextmanager
+    def killed_at_write(self, proxy: FaultyProxy, number: int) -> Iterator[list[str]]:
+        """Killed when the n-th write through the proxy is on its way, and there again afterwards.
+
+        Yields what was written so far.
+        """
+        writes: list[str] = []
+
+        def kill_at_a_write(method: str, path: str, _: int) -> Fault | None:
+            if method not in {"GET", "HEAD"}:
+                writes.append(path)
+                if len(writes) == number:
+                    # In the middle: nobody answers the request.
+                    self.kill()
+            return None
+
+        proxy.plan = kill_at_a_write
+        try:
+            yield writes
+        finally:
+            proxy.plan = lambda *_: None
+            self.start()
 
 
 @contextmanager
