@@ -16,6 +16,11 @@ from pathlib import Path
 
 from everloop_runtime.files import write_atomic
 
+_CONSIDERATE = {"GOMP_SPINCOUNT": "1000"}
+"""OpenMP's threads wait for each other by spinning, for long by default. On a machine with other
+work the one waited for then gets no core: on two cores, with one command run again and again
+beside it, an epoch took 4.1 s; with this 1.3 s, and 1.0 instead of 0.98 s on the idle machine."""
+
 
 def main(arguments: list[str]) -> int:
     """Run one job to its end."""
@@ -47,6 +52,7 @@ def _run(
                 stdout=log,
                 stderr=log,
                 cwd=folder,
+                env=_CONSIDERATE | os.environ,
                 process_group=0,
                 pass_fds=(lock,),
             )
