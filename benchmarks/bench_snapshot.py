@@ -10,6 +10,7 @@ random and everything, against raw Lance and the file system.
 
 import hashlib
 import io
+import os
 import statistics
 import sys
 import tempfile
@@ -61,16 +62,19 @@ def main() -> None:
         # All find the files in the page cache.
         size = sum(len(path.read_bytes()) for path in files) / len(files)
         first, more = files[:count], files[count:]
-        rows = {
-            "Everloop": [_everloop(folder / f"ours-{n}", first, more) for n in range(ROUNDS)],
-            "raw Lance": [_raw_lance(folder / f"raw-{n}", first, more) for n in range(ROUNDS)],
-            "Parquet": [parquet(folder / f"parquet-{n}", first, more) for n in range(ROUNDS)],
-        }
+        measured = {"Everloop": _everloop, "raw Lance": _raw_lance, "Parquet": parquet}
+        rows: dict[str, list[list[float]]] = {name: [] for name in measured}
+        # In turns, each when the disk has what the one before wrote: none pays for another.
+        for number in range(ROUNDS):
+            for name, measure in measured.items():
+                os.sync()
+                rows[name].append(measure(folder / f"{name}-{number}", first, more))
         _print_reads(folder, files)
         python = None if "--no-peers" in sys.argv else peer_python()
         for name, peer in {"datasets": hugging_face, "DVC": dvc}.items():
             try:
                 if python is not None:
+                    os.sync()
                     rows[name] = [peer(python, folder / name, first, more)]
             except CalledProcessError as error:
                 sys.stdout.write(f"{name} failed: {error}: {str(error.stderr)[-500:]}\n")
@@ -100,9 +104,9 @@ def _print_versions(rows: dict[str, list[list[float]]], title: str) -> None:
 
 def _print_reads(folder: Path, files: Sequence[Path]) -> None:
     """Images a second, as bytes: 256 at random, and everything."""
-    store = folder / "ours-0"
+    store = folder / "Everloop-0"
     reader = SnapshotReader.of(store, DataStore(store).snapshots.list()[-1].id, None)
-    table = lance.dataset(str(folder / "raw-0"))
+    table = lance.dataset(str(folder / "raw Lance-0"))
     numbers = np.random.default_rng(0).integers(0, len(files), (_TIMES, _AT_RANDOM)).tolist()
     at_random: dict[str, Callable[[list[int]], object]] = {
         "Everloop": reader.read,
