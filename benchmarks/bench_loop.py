@@ -1,7 +1,8 @@
 """What the loop itself costs: 12 Actions that do nothing, as a whole process, first and again.
 
 Beside it, in the same run: plain Python calling 12 functions (the floor), and Python committing
-to SQLite as durably as the journal does (the limit of any journal of two writes a step).
+to SQLite as durably as the journal does (the limit of any journal of two writes a step), and DVC
+where it can be installed.
 """
 
 import statistics
@@ -13,10 +14,10 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from version_peers import dvc_chain, peer_python
 
 STEPS, ROUNDS = 12, 5
 PEERS = {
-    "DVC": (3.1, 1.9),
     "Dagster, in one process": (5.9, None),
     "ZenML": (11.0, 8.2),
     "Metaflow": (11.6, None),
@@ -55,6 +56,11 @@ def seconds(*arguments: str | Path) -> float:
     return time.perf_counter() - began
 
 
+def _medians(rounds: list[tuple[float, float]]) -> tuple[float, float]:
+    first, again = zip(*rounds, strict=True)
+    return statistics.median(first), statistics.median(again)
+
+
 def main() -> None:
     """Measure, and print the ratios."""
     chain = Path(__file__).parent / "chain.py"
@@ -68,6 +74,10 @@ def main() -> None:
             again.append(seconds(chain, project, str(STEPS)))
             plain.append(seconds("-c", _PLAIN))
             sqlite.append(seconds("-c", _SQLITE, project / "plain.db", str(STEPS)))
+    python, chains = peer_python(), []
+    if python is not None:
+        with tempfile.TemporaryDirectory() as folder:
+            chains = [dvc_chain(python, Path(folder) / str(n), STEPS) for n in range(ROUNDS)]
     ours = (statistics.median(first), statistics.median(again))
     floor, limit = statistics.median(plain), statistics.median(sqlite)
     table = Table(title=f"{STEPS} Actions that do nothing, a whole process, median of {ROUNDS}")
@@ -78,6 +88,7 @@ def main() -> None:
         "Everloop's aim": AIM,
         "plain Python (this run)": (floor, floor),
         f"SQLite, {2 * STEPS} durable writes (this run)": (limit, limit),
+        **({"DVC (this run)": _medians(chains)} if chains else {}),
         **{f"{name} (measured before)": value for name, value in PEERS.items()},
     }
     for name, (one, two) in rows.items():

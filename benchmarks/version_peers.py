@@ -1,4 +1,4 @@
-"""The peers of the snapshot benchmark: DVC, a Hugging Face `datasets` directory, plain Parquet.
+"""The peers of versions and of the loop: DVC, a Hugging Face `datasets` directory, plain Parquet.
 
 DVC and `datasets` are installed into an environment of their own, among the temporary files; each
 of their steps is timed as a user takes it, from a process that is already running where the tool
@@ -95,6 +95,28 @@ def dvc(python: Path, folder: Path, first: Sequence[Path], more: Sequence[Path])
     back = _seconds(lambda: run(*tool, "checkout", "-q"))
     assert sum(1 for path in (folder / "data").rglob("*.jpg")) == len(first)
     return [one, two, back]
+
+
+def dvc_chain(python: Path, folder: Path, steps: int) -> tuple[float, float]:
+    """Seconds of `dvc repro` of stages that each do nothing after the last, and of it again."""
+    folder.mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    tool = (str(python), "-m", "dvc")
+    subprocess.run([*tool, "init", "-q"], cwd=folder, env=_alone(), check=True)
+    stages = {
+        f"step-{number}": {
+            "cmd": f"echo {number} > {number}",
+            "outs": [str(number)],
+            **({"deps": [str(number - 1)]} if number else {}),
+        }
+        for number in range(steps)
+    }
+    (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
+
+    def repro() -> None:
+        subprocess.run([*tool, "repro", "-q"], cwd=folder, env=_alone(), check=True)
+
+    return _seconds(repro), _seconds(repro)
 
 
 def hugging_face(

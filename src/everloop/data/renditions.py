@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TypeAlias
 
 from everloop.data.location import Place
@@ -59,14 +60,23 @@ class Renditions:
     """
 
     def __init__(self, place: Place) -> None:
+        self._place = place
+
+    @cached_property
+    def _bytes(self) -> LanceTable:
         import pyarrow as pa
 
-        self._bytes = LanceTable(
-            place / "rendition_bytes.lance",
+        return LanceTable(
+            self._place / "rendition_bytes.lance",
             pa.schema([pa.field("id", pa.string()), pa.field("data", pa.large_binary())]),
         )
-        self._facts = LanceTable(
-            place / "renditions.lance",
+
+    @cached_property
+    def _facts(self) -> LanceTable:
+        import pyarrow as pa
+
+        return LanceTable(
+            self._place / "renditions.lance",
             pa.schema(
                 [
                     pa.field("sample", pa.string()),
