@@ -36,8 +36,12 @@ class Layout:
 
     @property
     def cards(self) -> Path:
-        """One model card a bundle."""
+        """One model card a bundle: `<bundle>.md` and `<bundle>.html`."""
         return self.root / "cards"
+
+    def card_pictures(self, bundle: str) -> Path:
+        """The pictures of one card: `<sample>.<privacy version>.jpg`."""
+        return self.cards / bundle
 
     @property
     def jobs(self) -> Path:

@@ -62,6 +62,10 @@ def _metadata_first(filters: tuple[str, ...]) -> tuple[str, ...]:
 Part = Annotated[float, Field(ge=0, le=1)]
 Strategy = Literal["canary", "shadow-then-canary", "blue-green"]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Corruption = Literal[
+    "gaussian-noise", "shot-noise", "blur", "brightness", "darkness", "contrast", "jpeg",
+    "rotation", "pixelate", "occlusion", "missing", "noise", "shift", "unknown",
+]  # fmt: skip
 
 
 class _Table(BaseModel):
@@ -148,13 +152,56 @@ class GatePolicy(_Table):
     """`[gates]`: what a candidate must show on the hold-out before it may go on."""
 
     absolute: dict[str, float] = Field(default_factory=lambda: {"accuracy": 0.8})
-    """Metric and the least value it may have."""
+    """Metric (or a fact of `[evaluation]`) and the least value it may have."""
+    at_most: dict[str, float] = Field(default_factory=dict)
+    """Metric or fact and the largest value it may have, such as
+    `{ expected_calibration_error = 0.05, latency_p95_ms = 20, bundle_mib = 50 }`."""
     significance: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     """A candidate significantly worse than the champion at this level is stopped."""
     slice_min_samples: Count = 20
     """Slices with fewer hold-out samples are reported, not judged."""
     slice_min_accuracy: Annotated[float, Field(ge=0, le=1)] = 0.5
     """No judged slice may be less accurate than this."""
+    slices: dict[str, float] = Field(default_factory=dict)
+    """A slice by its name (`"class=cat"`, `"camera=phone"`) and the least mean quality there."""
+    max_loss: dict[str, float] = Field(default_factory=dict)
+    """Metric and how much of it may be lost against the champion: stopped unless the paired
+    bootstrap's 95% interval shows that no more is."""
+
+
+class EvaluationPolicy(_Table):
+    """`[evaluation]`: what is measured of a new bundle beside its metrics."""
+
+    robustness: bool = False
+    """Whether it is tried on damaged samples: noise, blur, brightness, contrast, JPEG, rotation,
+    pixelate and occlusion of pictures; missing, noisy, shifted and unknown columns of rows."""
+    corruptions: tuple[Corruption, ...] = ()
+    """Those that are tried, by name; empty: all that fit the task."""
+    severities: tuple[Annotated[int, Field(ge=1, le=5)], ...] = (1, 3, 5)
+    """How strongly, from 1 to 5."""
+    robustness_samples: Count = 256
+    """How many samples of the hold-out are damaged at most, drawn by their ids."""
+    budget: Duration = timedelta(seconds=60)
+    """About how long robustness may take, and as long again the explanations; where a model is
+    slow, fewer samples are looked at."""
+    examples: Annotated[int, Field(ge=0, le=50)] = 8
+    """How many of the worst answers the card shows, as pictures that passed `[privacy]`."""
+    explain: bool = True
+    """Whether the card tells what answers hang on: permutation importance of columns, occlusion
+    maps of pictures."""
+
+
+class CardPolicy(_Table):
+    """`[card]`: what people say of the model, for its card."""
+
+    intended_use: str = ""
+    """What it is for, and for whom."""
+    out_of_scope: str = ""
+    """What it must not be used for."""
+    limits: tuple[str, ...] = ()
+    """Known limits, one each."""
+    contact: str = ""
+    """Whom to ask."""
 
 
 class ApprovalPolicy(_Table):
@@ -162,6 +209,9 @@ class ApprovalPolicy(_Table):
 
     by: Literal["rule", "person"] = "rule"
     """`rule`: passing the gates is enough. `person`: `everloop models approve` is awaited."""
+    checklist: dict[str, str] = Field(default_factory=dict)
+    """Questions by a short name, each to be answered with yes by a person for every candidate
+    before it is approved, such as `{ groups = "Was each age group looked at?" }`."""
 
 
 class VerifyPolicy(_Table):
@@ -384,6 +434,8 @@ class Policy(_Table):
     storage: StoragePolicy = StoragePolicy()
     train: TrainPolicy = TrainPolicy()
     gates: GatePolicy = GatePolicy()
+    evaluation: EvaluationPolicy = EvaluationPolicy()
+    card: CardPolicy = CardPolicy()
     approval: ApprovalPolicy = ApprovalPolicy()
     bundle: BundlePolicy = BundlePolicy()
     verify: VerifyPolicy = VerifyPolicy()

@@ -111,6 +111,34 @@ def test_what_is_not_a_number_never_passes() -> None:
     assert "mAP is not measured; measured: accuracy" in check.reason
 
 
+def test_what_must_not_be_large_stops_it_by_metric_and_by_fact() -> None:
+    limits = {"log_loss": 1.0, "latency_p95_ms": 20.0, "bundle_mib": 1.0}
+    gates = Gates({"accuracy": 0.8}, 0.05, 20, 0.5, at_most=limits)
+    good = evaluation(_share(90, 100))
+    verdict = judge(good, None, gates, facts={"latency_p95_ms": 20.5, "bundle_mib": 1.0})
+    failed = [c.reason for c in verdict.checks if not c.passed]
+    assert failed == ["latency_p95_ms 20.5 is above 20"]
+    unmeasured = judge(good, None, gates, facts={"latency_p95_ms": math.nan})
+    assert {c.name for c in unmeasured.checks if not c.passed} == {"latency_p95_ms", "bundle_mib"}
+    robust = Gates({"mean_corruption_accuracy": 0.5}, 0.05, 20, 0.5)
+    assert "set robustness in [evaluation]" in judge(good, None, robust).summary
+    assert judge(good, None, robust, facts={"mean_corruption_accuracy": 0.6}).passed
+
+
+def test_a_slice_that_is_named_is_held_to_its_own_limit_however_small() -> None:
+    labels, right = [0] * 90 + [1] * 10, [True] * 90 + [True] * 8 + [False] * 2
+    named = Gates({}, 0.05, 20, 0.9, slices={"class=b": 0.75, "camera=phone": 0.5})
+    verdict = judge(evaluation(right, labels), None, named)
+    failed = {c.name: c.reason for c in verdict.checks if not c.passed}
+    assert list(failed) == ["slice camera=phone"]
+    assert "it has class=a, class=b, origin=labelled" in failed["slice camera=phone"]
+    strict = Gates({}, 0.05, 20, 0.9, slices={"class=b": 0.85})
+    assert (
+        "class=b 0.800 of 10 is below 0.85"
+        in judge(evaluation(right, labels), None, strict).summary
+    )
+
+
 def test_equal_models_are_rarely_called_worse() -> None:
     """The stated level: of candidates exactly as good, at most 5% may be stopped for it."""
     generator = np.random.default_rng(0)

@@ -158,6 +158,23 @@ def test_a_person_is_waited_for_when_policy_says_so() -> None:
     assert simulation.world.release.champion == bundle
 
 
+def test_a_checklist_is_waited_for_before_anything_is_approved() -> None:
+    simulation = Simulation(_policy(approval={"checklist": {"groups": "Was each looked at?"}}))
+    simulation.world = replace(simulation.world, questions=("groups",))
+    simulation.label(20, 5)
+    for _ in range(20):
+        decisions = simulation.turn()
+    assert "waits for its checklist (groups)" in _arm(decisions, "admit").reason
+    bundle = BundleId(str(simulation.done[-1].inputs["bundle"]))
+    simulation.decide_on(bundle, approved=True)
+    assert simulation.turn() and simulation.done[-1].kind == "register", "approval alone is nothing"
+    said_no = {bundle: ((), ("groups",))}
+    simulation.world = replace(simulation.world, checklists=said_no)
+    assert "no to groups" in _arm(simulation.turn(), "admit").reason
+    simulation.world = replace(simulation.world, checklists={bundle: ((), ())})
+    _until(simulation, "promote")
+
+
 def test_a_rejected_model_goes_nowhere() -> None:
     simulation = Simulation(_policy(approval={"by": "person"}))
     simulation.label(20, 5)

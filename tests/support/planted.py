@@ -111,8 +111,8 @@ class Planted:
         assert champion is not None
         self._done(train, {"bundle": bundle})
         self._done(kinds.track(train), {})
-        self._done(kinds.evaluate(bundle, snapshot), {"evaluation": "e"})
-        self._done(kinds.evaluate(champion, snapshot), {"evaluation": "e"})
+        self._done(kinds.evaluate(policy, bundle, snapshot), {"evaluation": "e"})
+        self._done(kinds.evaluate(policy, champion, snapshot), {"evaluation": "e"})
         self._done(kinds.gate(policy, bundle, snapshot, champion), {"passed": True})
         self._done(kinds.register(bundle), {"version": 1})
         project.decisions.record(bundle, approved=True, by="rule", comment="", now=now())

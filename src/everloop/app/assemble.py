@@ -16,6 +16,7 @@ from everloop.policy_file import parse_policy
 from everloop.privacy.rules import rules_in_force
 from everloop.rollout.service import trust_options
 from everloop.state.audit import Audit
+from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
 from everloop.state.database import Database
 from everloop.state.decisions import Decisions
@@ -69,6 +70,7 @@ def assemble(path: Path) -> Project:
         experiments=Experiments(database),
         queue=LabelQueue(database, rules.version),
         decisions=Decisions(database),
+        checklists=Checklists(database),
         requests=Requests(database),
         rules=rules,
         clearances=Clearances(database, data.renditions),

@@ -31,7 +31,7 @@ def command(
 
     project = program.open_project(path)
     bundle_id = find_bundle(project, bundle)
-    action = kinds.evaluate(bundle_id, snapshot_of(project, bundle_id, snapshot))
+    action = kinds.evaluate(project.policy, bundle_id, snapshot_of(project, bundle_id, snapshot))
     with working("evaluating"):
         outcome = run_action(project, action, by=by, clock=program.clock)
     if outcome.error:

@@ -1,16 +1,18 @@
-"""`everloop models`: list, show, compare, approve and reject models."""
+"""`everloop models`: list, show, compare and approve models, their cards and checklists."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from everloop.cli.common import by_option, common_options, emit, find_bundle, show, table
 from everloop.cli.program import Program
+from everloop.errors import Refused
 
 
 @click.group("models")
 def command() -> None:
-    """List, show, compare, approve and reject models."""
+    """List, show, compare and approve models; their cards and checklists."""
 
 
 @command.command("list")
@@ -62,23 +64,114 @@ def show_model(program: Program, bundle: str | None, path: Path, *, as_json: boo
 @common_options
 @click.pass_obj
 def compare(program: Program, first: str, second: str, path: Path, *, as_json: bool) -> None:
-    """Compare two bundles, each on the hold-out it was judged on."""
-    from everloop.loop.models import judged_model
+    """Compare SECOND with FIRST: what differs, and what chance would do too.
+
+    Where both were measured on one hold-out (everloop evaluate does that), each difference comes
+    with its 95% interval, by the paired bootstrap.
+    """
+    from everloop.loop.models import compared, judged_model
 
     project = program.open_project(path)
     one = judged_model(project, find_bundle(project, first))
     two = judged_model(project, find_bundle(project, second))
-    names = sorted({*one.metrics, *two.metrics})
+    found = compared(project, one, two)
     if as_json:
-        emit({"first": one.as_json(), "second": two.as_json()})
+        told = {"first": one.as_json(), "second": two.as_json()}
+        emit({**told, "comparison": None if found is None else found.as_json()})
         return
-    if one.snapshot != two.snapshot:
-        click.echo("Note: they were judged on hold-outs of different snapshots.")
-    nothing = float("nan")
-    rows = [(n, one.metrics.get(n, nothing), two.metrics.get(n, nothing)) for n in names]
+    if found is None:
+        click.echo(
+            "Note: they were measured on hold-outs of different snapshots, so chance cannot be "
+            f"told apart; everloop evaluate {one.bundle[:8]} --snapshot {two.snapshot[:8]} "
+            "mends that."
+        )
     table(
-        ("metric", one.bundle[:8], two.bundle[:8], "difference"),
-        [(n, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}") for n, a, b in rows],
+        ("metric", one.bundle[:8], two.bundle[:8], "difference", "95% interval", "told"),
+        found.rows() if found is not None else _plainly(one.metrics, two.metrics),
+    )
+    if found is not None:
+        click.echo(found.summary)
+
+
+def _plainly(one: Mapping[str, float], two: Mapping[str, float]) -> list[tuple[str, ...]]:
+    nothing = float("nan")
+    rows = [(n, one.get(n, nothing), two.get(n, nothing)) for n in sorted({*one, *two})]
+    return [(n, f"{a:.4f}", f"{b:.4f}", f"{b - a:+.4f}", "-", "-") for n, a, b in rows]
+
+
+@command.command("card")
+@click.argument("bundle", required=False)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="To this file (.md or .html)."
+)
+@common_options
+@click.pass_obj
+def card(
+    program: Program, bundle: str | None, out: Path | None, path: Path, *, as_json: bool
+) -> None:
+    """Write the card of BUNDLE (the newest by default) as it is now, and say where it lies."""
+    from everloop.loop.cards import write_card
+
+    project = program.open_project(path)
+    found = find_bundle(project, bundle)
+    write_card(project, found)
+    places = {kind: project.layout.cards / f"{found}.{kind}" for kind in ("md", "html")}
+    if out is not None:
+        kind = out.suffix.lstrip(".").lower()
+        if kind not in places:
+            raise Refused(f"a card is written as .md or .html; got {out.name}")
+        out.write_bytes(places[kind].read_bytes())
+        places = {kind: out}
+    if as_json:
+        emit({"bundle": found, **{kind: str(place) for kind, place in places.items()}})
+        return
+    for place in places.values():
+        click.echo(str(place))
+
+
+@command.command("checklist")
+@click.argument("bundle", required=False)
+@click.option(
+    "--answer",
+    "answers",
+    multiple=True,
+    metavar="NAME=yes|no|not-applicable",
+    help="Answer a question; may be repeated.",
+)
+@click.option("--comment", default="", help="What there is to say of these answers.")
+@common_options
+@by_option
+@click.pass_obj
+def checklist(
+    program: Program,
+    bundle: str | None,
+    answers: tuple[str, ...],
+    comment: str,
+    path: Path,
+    by: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Show the questions to be answered of BUNDLE before it is approved, or answer some.
+
+    Answers are signed with --by and kept; the latest to a question stands.
+    """
+    from everloop.loop.checklist import answer, asked
+
+    project = program.open_project(path)
+    found = find_bundle(project, bundle)
+    if answers:
+        answer(project, found, answers, comment=comment, by=by, now=program.clock())
+    lines = asked(project, found)
+    if as_json:
+        emit({"bundle": found, "questions": [line.as_json() for line in lines]})
+        return
+    if not lines:
+        click.echo("The policy asks nothing; [approval] checklist in everloop.toml does.")
+        return
+    table(
+        ("name", "question", "answer", "comment", "by"),
+        [(line.name, line.question, line.answer or "-", line.comment, line.by) for line in lines],
     )
 
 
@@ -118,8 +211,12 @@ def _decide(
     approved: bool,
     as_json: bool,
 ) -> None:
+    from everloop.loop.checklist import check_answered
+
     project = program.open_project(path)
     bundle_id = find_bundle(project, bundle)
+    if approved:
+        check_answered(project, bundle_id)
     project.decisions.record(
         bundle_id, approved=approved, by=by, comment=comment, now=program.clock()
     )

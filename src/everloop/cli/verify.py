@@ -23,7 +23,7 @@ def command(program: Program, bundle: str | None, path: Path, by: str, *, as_jso
     project = program.open_project(path)
     bundle_id = find_bundle(project, bundle)
     snapshot = snapshot_of(project, bundle_id, None)
-    measure = kinds.evaluate(bundle_id, snapshot)
+    measure = kinds.evaluate(project.policy, bundle_id, snapshot)
     with working("evaluating"):
         evaluation = run_action(project, measure, by=by, clock=program.clock)
     if evaluation.error:

@@ -1,5 +1,6 @@
 """Samples: the original bytes in one dataset, what is known of them in another."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _BATCH_BYTES = 32_000_000
 _BATCH_ROWS = 20_000
+_NAMED = 500
+"""More samples than this are not named in one look-up."""
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -184,6 +187,19 @@ class Samples:
         rows = self._facts.rows(["id"], f"starts_with(id, {text(prefix)})")
         return sorted(rows.column("id").to_pylist())
 
+    def known(self, ids: Sequence[SampleId]) -> list[Mapping[str, str]]:
+        """What else is known of samples, by name: their metadata, format and group. Costs a look at
+        the whole."""
+        columns = ["id", "format", "group", "meta"]
+        rows = self._facts.rows(columns, None if len(ids) > _NAMED else _among(ids))
+        wanted, found = set(ids), {}
+        told = zip(*(rows.column(name).to_pylist() for name in columns), strict=True)
+        for name, kind, group, meta in told:
+            if name in wanted:
+                one = {"format": kind, "group": group, **(json.loads(meta) if meta else {})}
+                found[name] = {key: str(value) for key, value in one.items() if value}
+        return [found.get(name, {}) for name in ids]
+
     def facts(self) -> "pa.Table":
         """All that is known of all samples, one row each, in the order they came."""
         return self._facts.rows(self._facts.columns)
@@ -191,6 +207,10 @@ class Samples:
     def count(self) -> int:
         """How many samples there are."""
         return self._catalogue.count()
+
+
+def _among(ids: Sequence[SampleId]) -> str:
+    return f"id IN ({', '.join(map(text, ids))})"
 
 
 def _meta(meta: Mapping[str, str]) -> str | None:

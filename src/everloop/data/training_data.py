@@ -37,6 +37,8 @@ class SnapshotSide:
     """The labels, as the stores have them; edges of boxes as shares of the picture's sides."""
     targets: Targets
     """The labels as the task has them: class indices `[N]`, ..."""
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Width and height of each upright picture, where labels are boxes; none elsewhere."""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -95,11 +97,13 @@ def read_side(
         raise Refused(f"snapshot {snapshot.id[:8]} has no {side} sample")
     inputs = np.empty((len(samples), *spec.shape), input_type(spec))
     texts: list[str] = rows.column("label").to_pylist()
+    sizes: list[tuple[int, int]] = []
     for row, data in enumerate(side_bytes(store, snapshot, side)):
         try:
             inputs[row] = to_input(data, spec)
             if task.label_kind == "boxes":
-                texts[row] = _in_shares(texts[row], data)
+                sizes.append(upright_size(data))
+                texts[row] = _in_shares(texts[row], sizes[-1])
         except Refused as error:
             raise Refused(f"sample {samples[row][:12]}: {error}") from error
     return SnapshotSide(
@@ -110,11 +114,12 @@ def read_side(
         inputs,
         tuple(texts),
         task.targets(texts),
+        tuple(sizes),
     )
 
 
-def _in_shares(text: str, data: bytes) -> str:
+def _in_shares(text: str, size: tuple[int, int]) -> str:
     label = decode(text)
     if not isinstance(label, BoxesLabel):
         return text
-    return encode(in_shares(label, upright_size(data)))
+    return encode(in_shares(label, size))

@@ -1,15 +1,13 @@
-"""A model card: what a version is, what it was learnt from and where it is weak."""
+"""The card inside a bundle: what it is, what it was learnt from and where it is weak.
 
+The card of a registered version tells more; see `everloop.evaluation.cards`.
+"""
+
+from everloop.evaluation.cards.markdown import plain
 from everloop.evaluation.evaluate import Evaluation
-from everloop_runtime.bundle import Bundle, BundleDraft
+from everloop_runtime.bundle import BundleDraft
 
 _WEAKEST = 5
-
-
-def model_card(bundle: Bundle, evaluation: Evaluation) -> str:
-    """The card of a registered bundle as Markdown, with its id."""
-    head = f"# {bundle.manifest.product}, bundle {bundle.id[:12]}"
-    return "\n".join([head, "", *_body(bundle.manifest, evaluation)])
 
 
 def bundle_card(draft: BundleDraft, evaluation: Evaluation, *, trained_on: int) -> str:
@@ -26,7 +24,7 @@ def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
     low, high = evaluation.interval
     named = ("run", "snapshot", "code", "params", "seed")
     return [
-        _answers(draft),
+        plain(answers_of(draft)),
         "",
         f"## On the hold-out ({len(evaluation.samples)} samples it never learnt from)",
         "",
@@ -35,12 +33,12 @@ def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
         "",
         "## How sure it is",
         "",
-        *_calibration(draft),
+        *(f"- {line}" for line in calibration_of(draft)),
         "",
         "## Where it is weakest",
         "",
         *(
-            f"- {result.name}: {result.quality:.3f} of {len(result.rows)}"
+            f"- {plain(result.name)}: {result.quality:.3f} of {len(result.rows)}"
             for result in evaluation.slices()[:_WEAKEST]
         ),
         "",
@@ -51,7 +49,8 @@ def _body(draft: BundleDraft, evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _answers(draft: BundleDraft) -> str:
+def answers_of(draft: BundleDraft) -> str:
+    """What kind of answers it gives, in a sentence."""
     several = f"{len(draft.classes)} classes: {', '.join(draft.classes)}"
     return {
         "class-probabilities": f"Answers one of {several}.",
@@ -61,21 +60,22 @@ def _answers(draft: BundleDraft) -> str:
     }.get(str(draft.answer["kind"]), "Answers a figure.")
 
 
-def _calibration(draft: BundleDraft) -> list[str]:
+def calibration_of(draft: BundleDraft) -> list[str]:
+    """How its probabilities were made to mean what they say, a line each."""
     calibration, thresholds = draft.calibration, draft.thresholds
     if calibration.method == "temperature":
         told = (
-            f"- temperature {calibration.temperature:g}, fitted on {calibration.samples} hold-out "
+            f"temperature {calibration.temperature:g}, fitted on {calibration.samples} hold-out "
             f"samples; expected calibration error {calibration.error_before:.4f} before, "
             f"{calibration.error_after:.4f} after"
         )
         lines = [told]
     else:
-        lines = [f"- not calibrated: {calibration.reason}"]
+        lines = [f"not calibrated: {calibration.reason}"]
     if thresholds.confidence is not None:
         right = "none" if thresholds.precision is None else f"{thresholds.precision:.4f}"
         lines.append(
-            f"- from a confidence of {thresholds.confidence:.4f} on, the share of right answers "
+            f"from a confidence of {thresholds.confidence:.4f} on, the share of right answers "
             f"is {right}, and {thresholds.coverage or 0:.1%} of answers are as sure"
         )
     return lines

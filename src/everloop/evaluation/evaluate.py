@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING, Any
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import Refused
 from everloop.evaluation.intervals import bootstrap, wilson
-from everloop.evaluation.ranking import ranking_metrics
-from everloop.evaluation.slices import groups_of
+from everloop.evaluation.ranking import ranking_by_query
+from everloop.evaluation.resampling import Interval, interval, metric_draws
+from everloop.evaluation.slices import groups_of, told_apart
 from everloop.ids import BundleId, Json, SampleId, SnapshotId
 from everloop.labels import ClassLabel, encode
+from everloop.tasks.detection_scores import coco_by_size
 from everloop.tasks.task import Learnable
+from everloop_runtime.answers.boxes import Boxes
 from everloop_runtime.answers.hits import Hits
 from everloop_runtime.bundle import Manifest
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
-from everloop_runtime.model import Model
+from everloop_runtime.model import Model, Outputs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,6 +59,12 @@ class Evaluation:
     """What `qualities` are called, such as `accuracy`."""
     qualities: "NDArray[np.float64]"
     """How good each answer is, `[N]`; more is better."""
+    groups: tuple[tuple[str, ...], ...] = ()
+    """By what else is known of each sample, the parts it is in, such as `camera=phone`."""
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """95% interval of each metric, NaN where it has none; nothing in evaluations of before."""
+    singly: "Mapping[str, NDArray[np.float64]]" = field(default_factory=dict)
+    """Metrics that the answers alone do not tell, as a figure of each sample, `[N]`."""
 
     @property
     def right_or_wrong(self) -> bool:
@@ -72,11 +81,12 @@ class Evaluation:
         return bootstrap(self.qualities)
 
     def slices(self) -> tuple[SliceResult, ...]:
-        """By class (or size of the figure) and by origin, the worst first."""
+        """By class (or size of the figure), by origin and by what else is known, worst first."""
         groups: dict[str, list[int]] = {}
-        parts = groups_of(self.labels)
-        for row, (names, origin) in enumerate(zip(parts, self.origins, strict=True)):
-            for name in (*names, f"origin={origin}"):
+        told = self.groups or [()] * len(self.labels)
+        parts = zip(groups_of(self.labels), self.origins, told, strict=True)
+        for row, (names, origin, known) in enumerate(parts):
+            for name in (*names, f"origin={origin}", *known):
                 groups.setdefault(name, []).append(row)
         found = [
             SliceResult(name, tuple(rows), float(self.qualities[rows].mean()))
@@ -89,11 +99,37 @@ def evaluate(
     model: Model, snapshot: SnapshotId, holdout: SnapshotSide, task: Learnable
 ) -> Evaluation:
     """The evaluation of a loaded bundle on a hold-out that was read as it takes samples."""
-    outputs = model.predict(holdout.inputs)
-    more: Mapping[str, float] = {}
+    return evaluated(model, model.predict(holdout.inputs), snapshot, holdout, task)
+
+
+def evaluated(
+    model: Model,
+    outputs: Outputs,
+    snapshot: SnapshotId,
+    holdout: SnapshotSide,
+    task: Learnable,
+    known: Sequence[Mapping[str, str]] = (),
+) -> Evaluation:
+    """The same from what the model gave, with the interval of each metric.
+
+    `known`: what else is known of each sample, to tell slices apart.
+    """
+    singly: Mapping[str, NDArray[np.float64]] = {}
+    more: dict[str, float] = {}
     if isinstance(model.bundle.answers, Hits):
-        more = ranking_metrics(outputs, holdout.targets, model.bundle.read("model.onnx"))
-    return measured(outputs.values, snapshot, holdout, task, model.bundle.id, more=more)
+        singly = ranking_by_query(outputs, holdout.targets, model.bundle.read("model.onnx"))
+        more |= {name: float(each.mean()) for name, each in singly.items()}
+    values = outputs.values
+    if holdout.sizes and isinstance(model.bundle.answers, Boxes):
+        more |= coco_by_size(values, holdout.targets, len(task.classes), holdout.sizes)
+    found = measured(values, snapshot, holdout, task, model.bundle.id, more=more)
+    found = replace(found, groups=tuple(told_apart(known)), singly=singly)
+    draws = metric_draws(task, values, holdout.targets, singly)
+    intervals = {name: interval(each) for name, each in draws.items()}
+    if found.quality in intervals and found.right_or_wrong:
+        # A share that is 0 or 1 has draws that are all alike; Wilson's interval has not.
+        intervals[found.quality] = found.interval
+    return replace(found, intervals=intervals)
 
 
 def check_made_for(manifest: Manifest, task: Learnable) -> None:
@@ -153,6 +189,9 @@ def save(folder: Path, evaluation: Evaluation) -> str:
         "metrics": {n: v if math.isfinite(v) else None for n, v in evaluation.metrics.items()},
         "quality": evaluation.quality,
         "qualities": _or_null(evaluation.qualities.tolist()),
+        "groups": [list(names) for names in evaluation.groups],
+        "intervals": {name: _or_null(each) for name, each in evaluation.intervals.items()},
+        "singly": {name: _or_null(each.tolist()) for name, each in evaluation.singly.items()},
     }
     digest = digest_json(told)
     path = folder / f"{digest}.json"
@@ -184,7 +223,15 @@ def load(folder: Path, digest: str) -> Evaluation:
         {n: float("nan") if v is None else v for n, v in told["metrics"].items()},
         told["quality"],
         np.asarray(told["qualities"], dtype=np.float64),
+        tuple(map(tuple, told.get("groups", ()))),
+        {n: _interval(each) for n, each in told.get("intervals", {}).items()},
+        {n: np.asarray(v, dtype=np.float64) for n, v in told.get("singly", {}).items()},
     )
+
+
+def _interval(told: Sequence[float | None]) -> Interval:
+    low, high = (math.nan if bound is None else bound for bound in told)
+    return low, high
 
 
 def _or_null(numbers: Sequence[float]) -> list[float | None]:

@@ -22,14 +22,40 @@ def ranking_metrics(
     class is relevant (scikit-learn's label ranking average precision); a query without anything
     relevant in the index counts 0, as in torchmetrics' `RetrievalMAP`.
     """
-    from sklearn.metrics import label_ranking_average_precision_score
+    singly = ranking_by_query(outputs, targets, onnx)
+    return {name: float(each.mean()) if len(each) else 0.0 for name, each in singly.items()}
 
-    index, queries, total = index_of(onnx), outputs.embeddings, 0.0
+
+def ranking_by_query(
+    outputs: Outputs, targets: "NDArray[np.int64]", onnx: bytes
+) -> "Mapping[str, NDArray[np.float64]]":
+    """The same of each query, `[N]`."""
+    import numpy as np
+
+    index, queries = index_of(onnx), outputs.embeddings
+    found = np.zeros(len(queries))
     for start in range(0, len(queries), _AT_ONCE):
-        relevant = targets[start : start + _AT_ONCE, None] == index.classes[None, :]
-        able = relevant.any(axis=1)
-        if able.any():
-            similar = queries[start : start + _AT_ONCE][able] @ index.vectors.T
-            score = label_ranking_average_precision_score(relevant[able], similar)
-            total += float(score) * int(able.sum())
-    return {"mean_average_precision": total / max(len(queries), 1)}
+        rows = slice(start, start + _AT_ONCE)
+        relevant = targets[rows, None] == index.classes[None, :]
+        found[rows] = _average_precisions(relevant, queries[rows] @ index.vectors.T)
+    return {"mean_average_precision": found}
+
+
+def _average_precisions(
+    relevant: "NDArray[np.bool_]", similar: "NDArray[np.float32]"
+) -> "NDArray[np.float64]":
+    """For each row of `[N, M]` the mean, over what is relevant, of the share of relevant ones among
+    those at least as similar; 0 where nothing is."""
+    import numpy as np
+
+    order = np.argsort(-similar, axis=1, kind="stable")
+    right = np.take_along_axis(relevant, order, axis=1)
+    ranked = np.take_along_axis(similar, order, axis=1)
+    # Equal similarities share the last one's rank: from the right, what is not last takes the next.
+    last = np.append(ranked[:, 1:] != ranked[:, :-1], np.ones((len(ranked), 1), bool), axis=1)
+    places = np.where(last, np.arange(ranked.shape[1]), ranked.shape[1])
+    places = np.minimum.accumulate(places[:, ::-1], axis=1)[:, ::-1]
+    among = np.take_along_axis(np.cumsum(right, axis=1), places, axis=1)
+    shares = (among / (places + 1) * right).sum(axis=1)
+    found: NDArray[np.float64] = shares / np.maximum(right.sum(axis=1), 1)
+    return found

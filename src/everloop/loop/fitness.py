@@ -9,8 +9,21 @@ def why_unfit(world: World, bundle: BundleId) -> str | None:
     for kind, what in (("gate", "its gates"), ("verify", "the replay of its hold-out")):
         if not _passed(world, kind, bundle):
             return f"bundle {bundle[:8]} has not passed {what}"
+    if waits := unanswered(world, bundle):
+        return f"bundle {bundle[:8]} {waits}"
     approved, by = world.decisions.get(bundle, (False, "nobody yet"))
     return None if approved else f"bundle {bundle[:8]} is not approved ({by})"
+
+
+def unanswered(world: World, bundle: BundleId) -> str | None:
+    """What the checklist of a bundle lacks before it may be approved; None: nothing."""
+    missing, refused = world.checklists.get(bundle, (world.questions, ()))
+    if refused:
+        return f"is stopped by its checklist: no to {', '.join(refused)}"
+    if missing:
+        told = ", ".join(missing)
+        return f"waits for its checklist ({told}): everloop models checklist {bundle[:8]}"
+    return None
 
 
 def _passed(world: World, kind: str, bundle: BundleId) -> bool:

@@ -16,6 +16,7 @@ from everloop.data.proof import Searched, search
 from everloop.data.redaction import redact
 from everloop.errors import Conflict, Refused
 from everloop.ids import Json, SampleId
+from everloop.loop.cards import drop_pictures
 from everloop.loop.copies import clear, drop_captured
 from everloop.loop.project import Project
 from everloop.state.audit import AuditEntry
@@ -130,6 +131,7 @@ def _remove(
     for _ in range(_PASSES):
         # Where samples come from first, then what was made of them.
         step = {"captured answers": drop_captured(project, samples)}
+        step["pictures in cards"] = drop_pictures(project, samples)
         step |= project.erasing.erase(samples)
         step |= remove_rows(project.data.place, sorted(samples))
         step["rows of snapshots"] = redact(

@@ -79,9 +79,12 @@ def track(run: Action) -> Action:
     return Action("track", {"run": run.key})
 
 
-def evaluate(bundle: BundleId, snapshot_id: SnapshotId) -> Action:
+def evaluate(policy: Policy, bundle: BundleId, snapshot_id: SnapshotId) -> Action:
     """Measure a bundle on a snapshot's hold-out."""
-    return Action("evaluate", {"bundle": bundle, "snapshot": snapshot_id})
+    inputs: dict[str, Json] = {"bundle": bundle, "snapshot": snapshot_id}
+    # What the policy does not change is left out, as for `train`.
+    study = policy.evaluation.model_dump(mode="json", exclude_defaults=True)
+    return Action("evaluate", inputs | ({"study": study} if study else {}))
 
 
 def gate(
@@ -94,9 +97,15 @@ def gate(
             "bundle": bundle,
             "snapshot": snapshot_id,
             "champion": champion,
-            "gates": digest_json(policy.gates.model_dump(mode="json")),
+            "gates": digest_json(_limits(policy)),
         },
     )
+
+
+def _limits(policy: Policy) -> dict[str, Json]:
+    """The gates; kinds of limit that were added later are left out where there is none."""
+    told: dict[str, Json] = policy.gates.model_dump(mode="json")
+    return {name: value for name, value in told.items() if value != {} or name == "absolute"}
 
 
 def register(bundle: BundleId) -> Action:

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 
 from everloop.action import Entry
 from everloop.errors import Refused
+from everloop.evaluation.comparison import Comparison, compare
+from everloop.evaluation.evaluate import load
 from everloop.ids import BundleId, Json
+from everloop.loop.cards import comparison_json, latest
 from everloop.loop.project import Project
+from everloop.tasks.task import learnable
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,56 @@ def judged_model(project: Project, bundle: BundleId) -> JudgedModel:
         if model.bundle == bundle:
             return model
     raise Refused(f"bundle {bundle[:8]} has not been judged yet; everloop status tells where it is")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the second of two bundles is beside the first, on one hold-out."""
+
+    first: BundleId
+    second: BundleId
+    snapshot: str
+    found: Comparison
+
+    def as_json(self) -> dict[str, Json]:
+        """All of it by name; `p_worse` is of "the second is no worse"."""
+        told = comparison_json(self.first, self.found)
+        del told["champion"]
+        return {"snapshot": self.snapshot, **told}
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Metric, both figures, the difference, its interval and what may be said of it."""
+        rows = []
+        for name, d in self.found.differences.items():
+            between = "-" if math.isnan(d.low) else f"{d.low:+.4f} to {d.high:+.4f}"
+            apart = f"{d.candidate - d.champion:+.4f}"
+            rows.append((name, f"{d.champion:.4f}", f"{d.candidate:.4f}", apart, between, d.told))
+        return rows
+
+    @property
+    def summary(self) -> str:
+        """What the paired test says, in a sentence."""
+        found = self.found
+        return (
+            f"{found.test} of {found.quality}: p = {found.p_worse:.3g} for '{self.second[:8]} is "
+            f"no worse', p = {found.p_better:.3g} for 'it is no better'."
+        )
+
+
+def compared(project: Project, one: JudgedModel, two: JudgedModel) -> Compared | None:
+    """The second beside the first on the hold-out that either was judged on; None where no hold-out
+    has measured both."""
+    for snapshot in (two.snapshot, one.snapshot):
+        results = [
+            latest(project, "evaluate", bundle=model.bundle, snapshot=snapshot)
+            for model in (two, one)
+        ]
+        digests = [str(result["evaluation"]) for result in results if result is not None]
+        if len(digests) == len(results):
+            new, old = (load(project.layout.evaluations, digest) for digest in digests)
+            found = compare(new, old, learnable(project.declaration.task))
+            return found and Compared(one.bundle, two.bundle, snapshot, found)
+    return None
 
 
 def _results(project: Project, kind: str) -> dict[tuple[str, str], Mapping[str, Json]]:

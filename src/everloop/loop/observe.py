@@ -15,6 +15,7 @@ from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, So
 from everloop.rollout.figures import Beside
 from everloop.rollout.service import live_service
 from everloop.rollout.tally import Slice
+from everloop.state.checklists import open_questions
 from everloop.state.experiments import Experiment
 from everloop.state.releases import Release
 from everloop.tasks.task import why_not_learnable
@@ -61,6 +62,8 @@ def observe(project: Project, now: datetime) -> World:
         tried={} if release.experiment is None else besides(project, release.experiment),
         classes=max(1, len(project.declaration.task.classes)),
         decisions=_decisions(project),
+        questions=tuple(project.policy.approval.checklist),
+        checklists=_checklists(project),
         requests=requests,
         journal=_journal(project, sources, segments, requests),
     )
@@ -188,6 +191,17 @@ def _decisions(project: Project) -> Mapping[BundleId, tuple[bool, str]]:
         bundle: (decision.approved, decision.by)
         for bundle, decision in project.decisions.all().items()
     }
+
+
+def _checklists(project: Project) -> Mapping[BundleId, tuple[tuple[str, ...], tuple[str, ...]]]:
+    questions = project.policy.approval.checklist
+    if not questions:
+        return {}
+    found = {}
+    for bundle, answers in project.checklists.all().items():
+        missing, refused = open_questions(questions, answers)
+        found[bundle] = (tuple(missing), tuple(refused))
+    return found
 
 
 def _journal(

@@ -17,6 +17,7 @@ from everloop.privacy.rules import Rules
 from everloop.registry.port import Registry, TrackerPage
 from everloop.rollout.tally import Tallies
 from everloop.state.audit import Audit
+from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
 from everloop.state.decisions import Decisions
 from everloop.state.erasing import Erasing
@@ -74,6 +75,7 @@ class Project:
     experiments: Experiments
     queue: LabelQueue
     decisions: Decisions
+    checklists: Checklists
     requests: Requests
     rules: Rules
     clearances: Clearances

@@ -13,6 +13,7 @@ from everloop.action import Action, Entry
 from everloop.ids import BundleId, Json, SnapshotId
 from everloop.loop import kinds
 from everloop.loop.decision import error_of, is_over
+from everloop.loop.fitness import unanswered
 from everloop.loop.rollout_plan import next_move
 from everloop.loop.world import World
 from everloop.policy import Policy, Strategy
@@ -130,10 +131,11 @@ def sent_back(world: World, bundle: BundleId) -> str | None:
 def _judge(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pursuit | None:
     snapshot = SnapshotId(str(train.inputs["snapshot"]))
     champion = world.release.champion
-    steps = [(kinds.evaluate(bundle, snapshot), "the bundle itself is measured on the hold-out")]
+    measure = kinds.evaluate(policy, bundle, snapshot)
+    steps = [(measure, "the bundle itself is measured on the hold-out")]
     if champion is not None:
         why = "the champion is measured on the same hold-out, to compare"
-        steps.append((kinds.evaluate(champion, snapshot), why))
+        steps.append((kinds.evaluate(policy, champion, snapshot), why))
     gate = kinds.gate(policy, bundle, snapshot, champion)
     steps.append((gate, "the evaluation is there: judge it"))
     step = _first_open(world, train, "judge", bundle, steps)
@@ -167,6 +169,10 @@ def _admit(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pur
     if step is not None:
         return step
     decision = world.decisions.get(bundle)
+    if decision is None or decision[0]:
+        waits = unanswered(world, bundle)
+        if waits is not None:
+            return Pursuit(train, "admit", waits, bundle=bundle)
     if decision is None:
         if policy.approval.by == "rule":
             approve = kinds.approve(bundle)
@@ -188,7 +194,7 @@ def _admit(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pur
 
 def _verify(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pursuit | None:
     snapshot = SnapshotId(str(train.inputs["snapshot"]))
-    evaluated = world.result(kinds.evaluate(bundle, snapshot)) or {}
+    evaluated = world.result(kinds.evaluate(policy, bundle, snapshot)) or {}
     verify = kinds.verify(policy, bundle, snapshot, str(evaluated.get("evaluation")))
     why = "its live service must give the answers of evaluation before traffic moves"
     step = _first_open(world, train, "verify", bundle, [(verify, why)])

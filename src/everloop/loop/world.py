@@ -133,6 +133,12 @@ class World:
     """How many classes the task has."""
     decisions: Mapping[BundleId, tuple[bool, str]] = field(default_factory=dict)
     """Approved or not, and by whom."""
+    questions: tuple[str, ...] = ()
+    """The names of the checklist's questions."""
+    checklists: Mapping[BundleId, tuple[tuple[str, ...], tuple[str, ...]]] = field(
+        default_factory=dict
+    )
+    """Of bundles with answers: the names of what is still open, and of what was answered no."""
     requests: tuple[Request, ...] = ()
     journal: Mapping[ActionKey, Entry] = field(default_factory=dict)
 

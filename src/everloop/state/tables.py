@@ -162,6 +162,18 @@ decisions = Table(
     Column("at", Moment, nullable=False),
 )
 
+checklist_answers = Table(
+    "checklist_answers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("bundle", String, nullable=False, index=True),
+    Column("question", Text, nullable=False),
+    Column("answer", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
 requests = Table(
     "requests",
     metadata,

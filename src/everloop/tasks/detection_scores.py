@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+METRICS = ("mean_average_precision", "map_50", "map_75", "mean_average_recall", "image_f1")
+"""What boxes are scored by: four figures of COCO, and the mean F1 of an image."""
 _SCORE, _CLASS = 4, 5
 _SAME = 0.5
 _SIDE = 1000.0
 """COCO counts pixels: each picture is taken to have so many a side. Overlaps do not depend on it,
-as both sides of a box are stretched alike; its sizes (small, large) would, and are not told."""
-_PARTS = (0, 1, 2, 8)
-"""In COCO's summary: AP, AP at 0.5, AP at 0.75, AR with 100 boxes."""
+as both sides of a box are stretched alike; its sizes (small, large) do, and ask for `sizes`."""
+_PARTS, _BY_SIZE = (0, 1, 2, 8), (3, 4, 5)
+"""In COCO's summary: AP, AP at 0.5, AP at 0.75, AR with 100 boxes; AP by size."""
 
 
 def box_targets(labels: Sequence[str], classes: Sequence[str]) -> "list[NDArray[np.float32]]":
@@ -44,23 +46,60 @@ def coco_metrics(
 
     Raises `Refused` where pycocotools is not installed.
     """
+    judged = coco_judged(values, targets, classes)
+    if judged is None:
+        return (float("nan"),) * len(_PARTS)
+    return tuple(float(judged.stats[part]) for part in _PARTS)
+
+
+def coco_by_size(
+    values: "NDArray[np.float32]",
+    targets: "Sequence[NDArray[np.float32]]",
+    classes: int,
+    sizes: Sequence[tuple[int, int]],
+) -> "dict[str, float]":
+    """AP of small (below 32 x 32 pixels), medium and large (above 96 x 96) objects, as COCO has it.
+
+    `sizes`: width and height of each upright picture. NaN for a size that no drawn box has.
+    """
+    judged = coco_judged(values, targets, classes, sizes)
+    found = [-1.0] * 3 if judged is None else [float(judged.stats[part]) for part in _BY_SIZE]
+    names = ("map_small", "map_medium", "map_large")
+    # pycocotools says -1 of what there is none of.
+    return {n: v if v >= 0 else float("nan") for n, v in zip(names, found, strict=True)}
+
+
+def coco_judged(
+    values: "NDArray[np.float32]",
+    targets: "Sequence[NDArray[np.float32]]",
+    classes: int,
+    sizes: Sequence[tuple[int, int]] | None = None,
+) -> Any:
+    """A `COCOeval` that has evaluated and summed up; None where no box was drawn.
+
+    `sizes`: width and height of the pictures, where pixels matter. Raises `Refused` where
+    pycocotools is not installed.
+    """
     try:
         from pycocotools.coco import COCO
         from pycocotools.cocoeval import COCOeval
     except ImportError as error:
         told = "boxes are measured by pycocotools: pip install 'everloop[detection]'"
         raise Refused(told) from error
-    truth = [_drawn(image, row) for image, rows in enumerate(targets) for row in rows.tolist()]
+    sides = sizes if sizes is not None else [(_SIDE, _SIDE)] * len(targets)
+    truth = [
+        _drawn(image, row, sides[image])
+        for image, rows in enumerate(targets)
+        for row in rows.tolist()
+    ]
     given = [
-        _drawn(image, [row[_CLASS], *row[:4]], row[_SCORE])
+        _drawn(image, [row[_CLASS], *row[:4]], sides[image], row[_SCORE])
         for image, rows in enumerate(values.tolist())
         for row in rows
         if row[_SCORE] > 0
     ]
     if not truth:
-        return (float("nan"),) * len(_PARTS)
-    if not given:
-        return (0.0,) * len(_PARTS)
+        return None
     about = {
         "images": [{"id": image + 1} for image in range(len(values))],
         "categories": [{"id": number + 1} for number in range(classes)],
@@ -71,15 +110,28 @@ def coco_metrics(
         known = COCO()
         known.dataset = about
         known.createIndex()
-        judged = COCOeval(known, known.loadRes(given), "bbox")
+        judged = COCOeval(known, known.loadRes(given) if given else _nothing(COCO, about), "bbox")
         judged.evaluate()
         judged.accumulate()
         judged.summarize()
-    return tuple(float(judged.stats[part]) for part in _PARTS)
+    return judged
 
 
-def _drawn(image: int, row: Sequence[float], score: float | None = None) -> dict[str, Any]:
-    number, left, top, right, bottom = row[0], *(edge * _SIDE for edge in row[1:5])
+def _nothing(coco: Any, about: dict[str, Any]) -> Any:
+    """Answers without a box, which `loadRes` does not take."""
+    none = coco()
+    none.dataset = {**about, "annotations": []}
+    none.createIndex()
+    return none
+
+
+def _drawn(
+    image: int, row: Sequence[float], sides: tuple[float, float], score: float | None = None
+) -> dict[str, Any]:
+    wide, high = sides
+    number, left, top, right, bottom = (
+        row[0], row[1] * wide, row[2] * high, row[3] * wide, row[4] * high
+    )  # fmt: skip
     box = [left, top, right - left, bottom - top]
     told = {"image_id": image + 1, "category_id": int(number) + 1, "bbox": box}
     if score is not None:

@@ -9,7 +9,8 @@ from everloop.ids import Json
 from everloop.labels import LabelKind
 from everloop.tasks.images import ImageTask
 from everloop.tasks.one_class import class_indices
-from everloop.tasks.task import Targets, Widget
+from everloop.tasks.resampled import DRAWS, mean_of
+from everloop.tasks.task import Resampled, Targets, Widget
 from everloop_runtime.answers.hits import Hits
 
 if TYPE_CHECKING:
@@ -69,18 +70,16 @@ class ImageRetrieval(ImageTask):
         """
         import numpy as np
 
-        name = f"map_at_{values.shape[1]}"
         if not np.isfinite(values).all():
-            return dict.fromkeys(("recall_at_1", "recall_at_5", name), float("nan"))
-        right = values[:, :, _CLASS] == np.asarray(targets)[:, None]
-        ranks = np.arange(1, right.shape[1] + 1)
-        precisions = np.cumsum(right, axis=1) / ranks
-        average = (precisions * right).sum(axis=1) / np.maximum(right.sum(axis=1), 1)
-        return {
-            "recall_at_1": float(right[:, 0].mean()),
-            "recall_at_5": float(right[:, :_FIVE].any(axis=1).mean()),
-            name: float(average.mean()),
-        }
+            return dict.fromkeys(_singly(np.zeros_like(values), targets), float("nan"))
+        return {name: float(each.mean()) for name, each in _singly(values, targets).items()}
+
+    def resample(self, values: "NDArray[np.float32]", targets: Targets) -> Resampled:
+        """The metrics of `score`, for resamples of the queries."""
+        singly = _singly(values, targets)
+        return Resampled(
+            DRAWS, lambda weights: {name: mean_of(weights, each) for name, each in singly.items()}
+        )
 
     def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
         """1 where the nearest is of the query's class, `[N]`."""
@@ -109,3 +108,17 @@ class ImageRetrieval(ImageTask):
             "similarity of the last hit": values[:, -1, _SIMILARITY],
             "hits of the first one's class": same.mean(axis=1, dtype="float32"),
         }
+
+
+def _singly(values: "NDArray[np.float32]", targets: Targets) -> "Mapping[str, NDArray[np.float64]]":
+    """What each query adds to each metric, `[N]`."""
+    import numpy as np
+
+    right = values[:, :, _CLASS] == np.asarray(targets)[:, None]
+    precisions = np.cumsum(right, axis=1) / np.arange(1, right.shape[1] + 1)
+    average = (precisions * right).sum(axis=1) / np.maximum(right.sum(axis=1), 1)
+    return {
+        "recall_at_1": right[:, 0].astype(np.float64),
+        "recall_at_5": right[:, :_FIVE].any(axis=1).astype(np.float64),
+        f"map_at_{values.shape[1]}": average,
+    }

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from everloop.labels import LabelKind, decode, names_in
 from everloop.tasks.images import ImageTask
-from everloop.tasks.task import Targets, Widget
+from everloop.tasks.resampled import (
+    DRAWS,
+    average_precision,
+    f1_by_class,
+    mean_of,
+    mean_where,
+    ratio,
+)
+from everloop.tasks.task import Resampled, Targets, Widget
 from everloop_runtime.answers.multi_label import MultiLabel
 
 if TYPE_CHECKING:
@@ -73,6 +81,34 @@ class MultiLabelClassification(ImageTask):
             losses.mean(),
         )
         return {name: float(figure) for name, figure in zip(names, figures, strict=True)}
+
+    def resample(self, values: "NDArray[np.float32]", targets: Targets) -> Resampled:
+        """The metrics of `score`, for resamples."""
+        import numpy as np
+
+        truth, given = targets > 0, values >= _LIMIT
+        exact = (truth == given).all(axis=1).astype(np.float64)
+        off = (truth != given).mean(axis=1, dtype=np.float64)
+        losses = -np.log(np.clip(np.where(truth, values, 1 - values), 1e-7, 1))
+        loss = losses.mean(axis=1, dtype=np.float64)
+        both, either = (truth & given).sum(axis=1), truth.sum(axis=1) + given.sum(axis=1)
+
+        def metrics(weights: "NDArray[np.float64]") -> "Mapping[str, NDArray[np.float64]]":
+            f1, seen = f1_by_class(weights, truth, given)
+            averages = np.stack(
+                [average_precision(weights, t, v) for t, v in zip(truth.T, values.T, strict=True)],
+                axis=1,
+            )
+            return {
+                "micro_f1": ratio(2.0 * (weights @ both), weights @ either),
+                "macro_f1": mean_where(f1, seen),
+                "exact_match": mean_of(weights, exact),
+                "hamming_loss": mean_of(weights, off),
+                "mean_average_precision": mean_where(averages, seen),
+                "log_loss": mean_of(weights, loss),
+            }
+
+        return Resampled(DRAWS, metrics)
 
     def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
         """1 where all classes of a sample are right, `[N]`."""

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from everloop.labels import LabelKind
-from everloop.tasks.detection_scores import box_targets, coco_metrics, image_f1
+from everloop.tasks.detection_resampled import resampled_boxes
+from everloop.tasks.detection_scores import METRICS, box_targets, coco_metrics, image_f1
 from everloop.tasks.images import ImageTask
-from everloop.tasks.task import Targets, Widget
+from everloop.tasks.task import Resampled, Targets, Widget
 from everloop_runtime.answers.boxes import Boxes
 
 if TYPE_CHECKING:
@@ -48,12 +49,15 @@ class ObjectDetection(ImageTask):
         """
         import numpy as np
 
-        names = ("mean_average_precision", "map_50", "map_75", "mean_average_recall", "image_f1")
         if not np.isfinite(values).all():
-            return dict.fromkeys(names, float("nan"))
+            return dict.fromkeys(METRICS, float("nan"))
         f1 = float(image_f1(values, targets, _SHOWN).mean())
         figures = (*coco_metrics(values, targets, len(self.classes)), f1)
-        return dict(zip(names, figures, strict=True))
+        return dict(zip(METRICS, figures, strict=True))
+
+    def resample(self, values: "NDArray[np.float32]", targets: Targets) -> Resampled:
+        """The metrics of `score`, for resamples of the images."""
+        return resampled_boxes(values, targets, len(self.classes), _SHOWN)
 
     def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
         """The F1 of each image, `[N]`; 1 where there is nothing and nothing is shown."""

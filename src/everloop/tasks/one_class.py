@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from everloop.errors import Refused
 from everloop.labels import ClassLabel, LabelKind, decode
-from everloop.tasks.task import Targets, Widget
+from everloop.tasks.resampled import DRAWS, f1_by_class, mean_of, mean_where
+from everloop.tasks.task import Resampled, Targets, Widget
 from everloop_runtime.answers.class_probabilities import ClassProbabilities
 
 if TYPE_CHECKING:
@@ -54,6 +55,35 @@ class OneClass:
             "log_loss": float(metrics.log_loss(targets, exact, labels=known)),
             "expected_calibration_error": calibration_error(values, targets),
         }
+
+    def resample(self, values: "NDArray[np.float32]", targets: Targets) -> Resampled:
+        """The metrics of `score`, for resamples."""
+        import numpy as np
+
+        exact = values.astype(np.float64)
+        exact /= exact.sum(axis=1, keepdims=True)
+        rows, tiny = np.arange(len(values)), np.finfo(np.float64).eps
+        answers = values.argmax(axis=1)
+        right = (answers == targets).astype(np.float64)
+        losses = -np.log(np.clip(exact[rows, targets], tiny, 1 - tiny))
+        true, given = (np.zeros(values.shape, bool) for _ in range(2))
+        true[rows, targets] = given[rows, answers] = True
+        confidence, bins = _binned(values)
+        # How far right answers are ahead of confidence, in the column of their bin.
+        ahead = np.zeros((len(values), _BINS))
+        ahead[rows, bins] = right - confidence
+
+        def metrics(weights: "NDArray[np.float64]") -> "Mapping[str, NDArray[np.float64]]":
+            f1, seen = f1_by_class(weights, true, given)
+            return {
+                "accuracy": mean_of(weights, right),
+                "macro_f1": mean_where(f1, seen),
+                "log_loss": mean_of(weights, losses),
+                "expected_calibration_error": np.abs(weights @ ahead).sum(axis=1)
+                / weights.sum(axis=1),
+            }
+
+        return Resampled(DRAWS, metrics)
 
     def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
         """1 where the answer is right, `[N]`."""
@@ -110,11 +140,20 @@ def calibration_error(probabilities: "NDArray[np.float32]", labels: "NDArray[np.
     """The expected calibration error of answers `[N, K]` over 15 equal-width bins."""
     import numpy as np
 
-    confidence = probabilities.max(axis=1).astype(np.float64)
+    confidence, bins = _binned(probabilities)
     correct = probabilities.argmax(axis=1) == labels
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     gaps = [
         abs(correct[bins == b].mean() - confidence[bins == b].mean()) * (bins == b).mean()
         for b in np.unique(bins)
     ]
     return float(sum(gaps))
+
+
+def _binned(
+    probabilities: "NDArray[np.float32]",
+) -> "tuple[NDArray[np.float64], NDArray[np.int64]]":
+    """How sure each answer of `[N, K]` is, and the number of the bin that falls in, both `[N]`."""
+    import numpy as np
+
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    return confidence, np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)

@@ -10,7 +10,8 @@ from everloop.labels import Label, LabelKind, ValueLabel, decode
 from everloop.tasks.columns import learn_columns
 from everloop.tasks.names import class_names, why_not
 from everloop.tasks.one_class import OneClass, class_indices
-from everloop.tasks.task import Modality, Targets, Widget
+from everloop.tasks.resampled import DRAWS, mean_of
+from everloop.tasks.task import Modality, Resampled, Targets, Widget
 from everloop_runtime.answers.figure import Figure
 from everloop_runtime.rows import RowSpec
 
@@ -97,6 +98,35 @@ class TabularRegression:
         squared = metrics.root_mean_squared_error(targets, given)
         figures = (apart, squared, metrics.r2_score(targets, given), logs, -apart)
         return {name: float(figure) for name, figure in zip(names, figures, strict=True)}
+
+    def resample(self, values: "NDArray[np.float32]", targets: Targets) -> Resampled:
+        """The metrics of `score`, for resamples."""
+        import numpy as np
+
+        given = values.reshape(len(values)).astype(np.float64)
+        true = np.asarray(targets, np.float64)
+        off, squares = np.abs(given - true), (given - true) ** 2
+        # About the mean: squares of figures far from zero would leave no digits for the spread.
+        spread = true - true.mean()
+        logs = np.full(len(true), np.nan)
+        if min(given.min(), true.min()) >= 0:
+            logs = (np.log1p(given) - np.log1p(true)) ** 2
+
+        def metrics(weights: "NDArray[np.float64]") -> "Mapping[str, NDArray[np.float64]]":
+            apart, squared = mean_of(weights, off), mean_of(weights, squares)
+            varied = mean_of(weights, spread**2) - mean_of(weights, spread) ** 2
+            unexplained = np.divide(
+                squared, varied, out=np.full(len(squared), np.nan), where=varied > 0
+            )
+            return {
+                "mean_absolute_error": apart,
+                "root_mean_squared_error": np.sqrt(squared),
+                "r2": 1 - unexplained,
+                "root_mean_squared_log_error": np.sqrt(mean_of(weights, logs)),
+                "neg_mean_absolute_error": -apart,
+            }
+
+        return Resampled(DRAWS, metrics)
 
     def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
         """The absolute errors with their sign turned, `[N]`."""

@@ -6,7 +6,15 @@ passes `everloop.testing.tasks.TaskContract`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    Protocol,
+    TypeAlias,
+    runtime_checkable,
+)
 
 from everloop.errors import Refused
 from everloop.ids import Json
@@ -99,6 +107,23 @@ class Scorer(Protocol):
 
     def qualities(self, values: "NDArray[np.float32]", targets: Targets) -> "NDArray[np.float64]":
         """How good each single answer is, `[N]`: 1 and 0 where it can only be right or wrong."""
+
+
+class Resampled(NamedTuple):
+    """Answers made ready to be measured on many resamples of themselves at once."""
+
+    draws: int
+    """How many resamples are worth their time."""
+    metrics: "Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]"
+    """From how often each sample was drawn, `[B, N]`, to each metric, `[B]`."""
+
+
+@runtime_checkable
+class Resamples(Protocol):
+    """A scorer that is quick to resample. Others are scored again for each of fewer resamples."""
+
+    def resample(self, values: "NDArray[np.float32]", targets: Targets) -> Resampled:
+        """The metrics of `score`, for resamples; where each sample is drawn once, the same."""
 
 
 class Uncertainty(Protocol):

@@ -1,12 +1,17 @@
 """Judge a candidate's evaluation, beside the champion's on the same hold-out."""
 
+from collections.abc import Mapping
+
 from everloop.action import Action, Outcome
 from everloop.errors import Refused
+from everloop.evaluation.comparison import compare
 from everloop.evaluation.evaluate import Evaluation, load
 from everloop.evaluation.gates import Gates, judge
-from everloop.ids import BundleId, SnapshotId
+from everloop.ids import BundleId, Json, SnapshotId
 from everloop.loop import kinds
+from everloop.loop.cards import comparison_json
 from everloop.loop.project import Project, Turn
+from everloop.tasks.task import learnable
 
 
 def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
@@ -19,6 +24,9 @@ def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
         if champion_id is None
         else evaluation_of(project, BundleId(str(champion_id)), snapshot)
     )
+    comparison = None
+    if champion is not None:
+        comparison = compare(candidate, champion, learnable(project.declaration.task))
     policy = project.policy.gates
     verdict = judge(
         candidate,
@@ -28,12 +36,21 @@ def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
             significance=policy.significance,
             slice_min_samples=policy.slice_min_samples,
             slice_min_accuracy=policy.slice_min_accuracy,
+            at_most=policy.at_most,
+            slices=policy.slices,
+            max_loss=policy.max_loss,
         ),
+        facts=_facts(project, candidate),
+        comparison=comparison,
     )
     failed = [check.reason for check in verdict.checks if not check.passed]
+    told: dict[str, Json] = {}
+    if comparison is not None:
+        told["comparison"] = comparison_json(BundleId(str(champion_id)), comparison)
     return Outcome(
         final=True,
         result={
+            **told,
             "passed": verdict.passed,
             "summary": verdict.summary,
             "reasons": failed or [check.reason for check in verdict.checks],
@@ -47,7 +64,19 @@ def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
 
 def evaluation_of(project: Project, bundle: BundleId, snapshot: SnapshotId) -> Evaluation:
     """The stored evaluation; `Refused` when there is none."""
-    entry = project.journal.entry(kinds.evaluate(bundle, snapshot).key)
+    found = _evaluated(project, bundle, snapshot)
+    return load(project.layout.evaluations, str(found["evaluation"]))
+
+
+def _facts(project: Project, candidate: Evaluation) -> dict[str, float]:
+    """What was measured of a candidate beside its metrics."""
+    facts = _evaluated(project, candidate.bundle, candidate.snapshot).get("facts", {})
+    assert isinstance(facts, Mapping)  # noqa: S101 - jobs.evaluate wrote it
+    return {name: float(str(value)) for name, value in facts.items()}
+
+
+def _evaluated(project: Project, bundle: BundleId, snapshot: SnapshotId) -> Mapping[str, Json]:
+    entry = project.journal.entry(kinds.evaluate(project.policy, bundle, snapshot).key)
     if entry is None or entry.outcome is None or not entry.outcome.succeeded:
         raise Refused(f"bundle {bundle[:8]} was not evaluated on snapshot {snapshot[:8]}")
-    return load(project.layout.evaluations, str(entry.outcome.result["evaluation"]))
+    return entry.outcome.result

@@ -22,7 +22,15 @@ def train(project: Project, _turn: Turn, action: Action) -> Outcome:
 
 def evaluate(project: Project, _turn: Turn, action: Action) -> Outcome:
     """The bundle's evaluation on the snapshot's hold-out."""
-    return _follow(project, action, {}, _SHORT_JOB)
+    # How people may see the samples it is worst on is no part of what it is.
+    data = project.policy.data
+    shown: dict[str, Json] = {
+        "privacy": project.rules.policy.model_dump(mode="json"),
+        "moderates": project.declaration.moderates,
+        "code": project.declaration.code,
+        "limits": {"max_bytes": data.max_bytes, "max_pixels": data.max_pixels},
+    }
+    return _follow(project, action, shown, _SHORT_JOB)
 
 
 def verify(project: Project, _turn: Turn, action: Action) -> Outcome:

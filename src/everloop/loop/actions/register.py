@@ -2,13 +2,12 @@
 
 from everloop.action import Action, Outcome
 from everloop.errors import Refused
-from everloop.evaluation.card import model_card
 from everloop.ids import BundleId, SnapshotId
 from everloop.loop.actions.gate import evaluation_of
+from everloop.loop.cards import write_card
 from everloop.loop.project import Project, Turn
 from everloop.packaging.keys import read_private, sign_bundle
 from everloop_runtime.bundle import open_bundle
-from everloop_runtime.files import write_atomic
 
 
 def register(project: Project, _turn: Turn, action: Action) -> Outcome:
@@ -24,8 +23,7 @@ def register(project: Project, _turn: Turn, action: Action) -> Outcome:
     if project.policy.bundle.signing_key:
         key = project.layout.project / project.policy.bundle.signing_key
         sign_bundle(opened, read_private(key))
-    card = model_card(opened, evaluation)
-    write_atomic(project.layout.cards / f"{bundle}.md", card.encode())
+    card = write_card(project, bundle)
     version = project.registry.register(
         bundle,
         run_id=str(tracked.outcome.result["run"]),

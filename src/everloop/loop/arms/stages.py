@@ -7,14 +7,14 @@ from everloop.loop.world import World
 from everloop.policy import Policy
 
 
-def judge(_policy: Policy, world: World, pursuit: Pursuit | None) -> Decision:
+def judge(policy: Policy, world: World, pursuit: Pursuit | None) -> Decision:
     """Evaluate the bundle and the champion on the same hold-out, and hold the gates.
 
     The champion needs not wait for its rival: it is measured while that one still learns.
     """
     champion = world.release.champion
     if pursuit is not None and pursuit.stage == "train" and champion is not None:
-        measure = kinds.evaluate(champion, pursuit.snapshot)
+        measure = kinds.evaluate(policy, champion, pursuit.snapshot)
         if not is_over(world, measure):
             why = "the champion is measured on the new hold-out while its rival learns"
             return ask(world, "judge", measure, f"{pursuit.name}: {why}")

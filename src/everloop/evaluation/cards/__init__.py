@@ -1,0 +1,1 @@
+"""Model cards: composed once, written as Markdown and as a page of HTML."""

@@ -1,0 +1,1 @@
+"""How answers hold when samples are damaged in known ways."""
