@@ -25,17 +25,17 @@ def _made(kind: str) -> tuple[Learnable, NDArray[np.float32], Any]:
     if kind == "one-class":
         scores = random.random((COUNT, 4)) ** 3
         truth = np.where(random.random(COUNT) < 0.7, scores.argmax(1), random.integers(0, 4, COUNT))
-        values = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
-        return ImageClassification("abcd"), values, truth
+        shares: NDArray[np.float32] = (scores / scores.sum(1, keepdims=True)).astype(np.float32)
+        return ImageClassification("abcd"), shares, truth
     if kind == "several":
         # Rounded, so that scores are often equal.
         values = random.random((COUNT, 3)).round(1).astype(np.float32)
         targets = (values + random.normal(0, 0.3, values.shape) > 0.5).astype(np.float32)
         return MultiLabelClassification("abc"), values, targets
     if kind == "figures":
-        targets = random.gamma(2, 50, COUNT)
-        values = (targets * random.normal(1, 0.2, COUNT)).clip(0)[:, None].astype(np.float32)
-        return TabularRegression("y", ["x"]), values, targets
+        true = random.gamma(2, 50, COUNT)
+        given = (true * random.normal(1, 0.2, COUNT)).clip(0)[:, None].astype(np.float32)
+        return TabularRegression("y", ["x"]), given, true
     hits = np.zeros((COUNT, 10, 3), np.float32)
     hits[:, :, 0] = random.integers(0, 3, (COUNT, 10))
     return ImageRetrieval("abc"), hits, random.integers(0, 3, COUNT)
@@ -45,8 +45,8 @@ def _made(kind: str) -> tuple[Learnable, NDArray[np.float32], Any]:
 def test_a_resample_has_the_metrics_of_its_samples(kind: str) -> None:
     task, values, targets = _made(kind)
     assert isinstance(task, Resamples)
-    weights = np.random.default_rng(1).multinomial(COUNT, [1 / COUNT] * COUNT, size=5)
-    weights = np.vstack([np.ones(COUNT), weights]).astype(np.float64)
+    drawn = np.random.default_rng(1).multinomial(COUNT, [1 / COUNT] * COUNT, size=5)
+    weights = np.vstack([np.ones(COUNT), drawn]).astype(np.float64)
     found = task.resample(values, targets).metrics(weights)
     for place, row in enumerate(weights):
         which = np.repeat(np.arange(COUNT), row.astype(int))

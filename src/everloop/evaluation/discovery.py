@@ -73,7 +73,7 @@ def discover(
     members = np.stack(list(parts.values()), axis=1)
     tried, chosen = _candidates(members[finding], qualities[finding], members[~finding])
     judged = [
-        _judge(" and ".join(names[part] for part in pair), members[~finding], pair,
+        _judge(" and ".join(sorted(names[part] for part in pair)), members[~finding], pair,
                qualities[~finding], right_or_wrong=evaluation.right_or_wrong)
         for pair in chosen
     ]  # fmt: skip

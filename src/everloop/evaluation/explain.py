@@ -97,7 +97,8 @@ def occlusion_map(model: Model, pixels: "NDArray[np.uint8]") -> "NDArray[np.floa
     lost = np.clip(_lost(model, whole, parts), 0, None).reshape(rows, columns)
     if not np.isfinite(lost).all() or not lost.max() > 0:
         return None
-    return lost / lost.max()
+    heat: NDArray[np.float64] = lost / lost.max()
+    return heat
 
 
 def _lost(model: Model, whole: Outputs, parts: Outputs) -> "NDArray[np.float64]":
@@ -106,8 +107,11 @@ def _lost(model: Model, whole: Outputs, parts: Outputs) -> "NDArray[np.float64]"
     if model.kind.name == "hits":
         lengths = np.linalg.norm(parts.embeddings, axis=1) * np.linalg.norm(whole.embeddings)
         near = (parts.embeddings @ whole.embeddings[0]) / np.maximum(lengths, 1e-12)
-        return 1.0 - near.astype(np.float64)
+        moved: NDArray[np.float64] = 1.0 - near.astype(np.float64)
+        return moved
     answered: Sequence[int] = [int(whole.values[0].argmax())]
     if isinstance(model.kind, MultiLabel):
         answered = np.flatnonzero(whole.values[0] >= 0.5).tolist() or answered
-    return (whole.values[0, answered] - parts.values[:, answered]).sum(axis=1, dtype=np.float64)
+    apart = whole.values[0, answered] - parts.values[:, answered]
+    lost: NDArray[np.float64] = apart.sum(axis=1, dtype=np.float64)
+    return lost

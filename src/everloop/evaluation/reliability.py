@@ -35,7 +35,7 @@ def reliability(
         return ()
     places = np.clip((confidences * _BINS).astype(int), 0, _BINS - 1)
     found = []
-    for place in np.unique(places):
+    for place in np.unique(places).tolist():
         those = places == place
         sure, share = float(confidences[those].mean()), float(right[those].mean())
         found.append(Bin(place / _BINS, (place + 1) / _BINS, int(those.sum()), sure, share))

@@ -86,7 +86,7 @@ class Compared:
 
     def rows(self) -> list[tuple[str, ...]]:
         """Metric, both figures, the difference, its interval and what may be said of it."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for name, d in self.found.differences.items():
             between = "-" if math.isnan(d.low) else f"{d.low:+.4f} to {d.high:+.4f}"
             apart = f"{d.candidate - d.champion:+.4f}"
@@ -115,7 +115,7 @@ def compared(project: Project, one: JudgedModel, two: JudgedModel) -> Compared |
         if len(digests) == len(results):
             new, old = (load(project.layout.evaluations, digest) for digest in digests)
             found = compare(new, old, learnable(project.declaration.task))
-            return found and Compared(one.bundle, two.bundle, snapshot, found)
+            return None if found is None else Compared(one.bundle, two.bundle, snapshot, found)
     return None
 
 

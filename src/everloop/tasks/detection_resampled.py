@@ -45,7 +45,7 @@ def resampled_boxes(
     singly = image_f1(values, targets, shown)
     judged = coco_judged(values, targets, classes)
     parts = [] if judged is None else _parts(judged, len(values))
-    recalls = None if judged is None else judged.params.recThrs
+    recalls = np.zeros(0) if judged is None else judged.params.recThrs
 
     def metrics(weights: "NDArray[np.float64]") -> "Mapping[str, NDArray[np.float64]]":
         precision = np.full((len(parts), len(weights), 10), np.nan)

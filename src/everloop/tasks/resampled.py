@@ -39,7 +39,8 @@ def mean_where(figures: "NDArray[np.float64]", there: "NDArray[np.bool_]") -> "D
 
     count = there.sum(axis=1)
     total = np.where(there, figures, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    found: Drawn = np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
+    return found
 
 
 def f1_by_class(

@@ -52,8 +52,8 @@ def _written(block: Block) -> Iterator[str]:
         case Bars(bars):
             yield from _grid(("", ""), [(bar.name, bar.told) for bar in bars])
         case Diagonal(across, up, points):
-            rows = [(f"{x:.3f}", f"{y:.3f}", str(count)) for x, y, count in points]
-            yield from _grid((across, up, "answers"), rows)
+            marks = [(f"{x:.3f}", f"{y:.3f}", str(count)) for x, y, count in points]
+            yield from _grid((across, up, "answers"), marks)
         case Gallery(shown):
             for each in shown:
                 told = "" if each.jpeg is None else " (its picture is in the HTML card)"
