@@ -22,7 +22,7 @@ def test_handwritten_symbols_come_to_production(tmp_path: Path) -> None:
     (project / "product.py").write_text(mine)
     settings = (project / "everloop.toml").read_text()
     settings = settings.replace("epochs = 40", "epochs = 15")
-    free = settings + "\n[serve]\nport = 0\n\n[tracking]\nui = false\n"
+    free = settings + "\n[serve]\nport = 0\n\n[tracking]\nui = false\n\n[web]\non = false\n"
     (project / "everloop.toml").write_text(free)
     asked: dict[Path, str] = {}
     for name in names:

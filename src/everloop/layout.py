@@ -86,6 +86,11 @@ class Layout:
         return self.root / "processes"
 
     @property
+    def pages_address(self) -> Path:
+        """Where the pages' server answers, while it runs."""
+        return self.processes / "web.json"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from everloop_runtime.listening import is_loopback
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 
@@ -416,6 +418,39 @@ class TrackingPolicy(_Table):
     """Its port; 0 takes any free one."""
 
 
+class WebPolicy(_Table):
+    """`[web]`: the pages for people."""
+
+    on: bool = True
+    """Whether `everloop up` starts them; `everloop web` does by itself."""
+    host: str = "127.0.0.1"
+    """The address they listen on."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8602
+    """Their port; 0 takes any free one."""
+    hosts: tuple[str, ...] = ()
+    """Names by which browsers address them, besides this machine's own (`localhost`)."""
+    certificate: str = ""
+    """A file with the certificate chain (PEM), seen from the project: the pages speak TLS then."""
+    key: str = ""
+    """The file with its private key."""
+    without_tls: bool = False
+    """Whether an address that others can reach may do without TLS, as behind a proxy that has it.
+    Everything, tokens too, can be read on the way then."""
+    session: Duration = timedelta(hours=12)
+    """How long somebody stays logged in."""
+
+    @model_validator(mode="after")
+    def _closed_by_default(self) -> Self:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key belong together: name both, or none")
+        if not (self.certificate or self.without_tls or is_loopback(self.host)):
+            raise ValueError(
+                f"others can reach {self.host}: name a certificate and its key, "
+                "or say without_tls = true"
+            )
+        return self
+
+
 class LoopPolicy(_Table):
     """`[loop]`: the reconciler itself."""
 
@@ -446,4 +481,5 @@ class Policy(_Table):
     feedback: FeedbackPolicy = FeedbackPolicy()
     serve: ServePolicy = ServePolicy()
     tracking: TrackingPolicy = TrackingPolicy()
+    web: WebPolicy = WebPolicy()
     loop: LoopPolicy = LoopPolicy()

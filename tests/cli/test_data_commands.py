@@ -21,7 +21,9 @@ product = Product("cells", task=ObjectDetection(classes=["red", "white"], size=(
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cells")
     put(folder / "product.py", _PRODUCT)
-    policy = 'level = 2\n[data]\nsources = ["data/boxes"]\n[tracking]\nui = false\n'
+    policy = (
+        'level = 2\n[data]\nsources = ["data/boxes"]\n[tracking]\nui = false\n[web]\non = false\n'
+    )
     put(folder / "everloop.toml", policy)
     layouts.yolo(folder / "data" / "boxes")
     return folder

@@ -16,7 +16,7 @@ def test_the_commands_that_remove_things_say_what(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = str(filled(tmp_path / "project").layout.project)
-    program = Program(assemble, open_data)
+    program = Program(assemble, open_data, lambda *_: None)
 
     def told(*arguments: str) -> str:
         assert run(program, ["data", *arguments, "--project", place]) == 0

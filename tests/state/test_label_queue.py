@@ -144,3 +144,52 @@ def test_an_audit_tells_how_many_answers_were_right(
     queue.answer(LabelTaskId("c"), "1", "me", at(1))
     assert queue.latest_audit(BundleId("b" * 64)) == (at(0), 2, 1)
     assert queue.latest_audit(BundleId("c" * 64)) is None
+
+
+def test_the_tasks_one_holds_ahead_are_nobody_elses(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task(name) for name in "abcde"], fence)
+    mine = queue.take("me", at(0), LEASE, 3)
+    assert [t.id for t in mine] == ["a", "b", "c"]
+    assert [t.id for t in queue.take("you", at(1), LEASE, 3)] == ["d", "e"]
+    queue.answer(LabelTaskId("a"), "1", "me", at(2))
+    assert [t.id for t in queue.take("me", at(3), LEASE, 3)] == ["b", "c"]
+    assert queue.held(LabelTaskId("a"), "me") == mine[0]
+    assert queue.held(LabelTaskId("a"), "you") is None
+    # Whose lease ended may still answer as long as nobody else has it.
+    assert queue.held(LabelTaskId("b"), "me") is not None
+    assert [t.id for t in queue.take("you", at(5000), LEASE, 3)] == ["b", "c", "d"]
+    assert queue.held(LabelTaskId("b"), "me") is None
+
+
+def test_an_answer_is_taken_back_until_it_is_recorded(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task("a"), task("b")], fence)
+    queue.take("me", at(0), LEASE, 2)
+    queue.answer(LabelTaskId("a"), "3", "me", at(1))
+    queue.skip(LabelTaskId("b"), "blurred", "me", at(1))
+    with pytest.raises(Conflict, match="was not answered by you"):
+        queue.reopen(LabelTaskId("a"), "you", at(2), LEASE)
+    queue.reopen(LabelTaskId("a"), "me", at(2), LEASE)
+    queue.reopen(LabelTaskId("b"), "me", at(2), LEASE)
+    assert queue.counts() == {"open": 2} and not queue.answered_unrecorded()
+    assert queue.next("you", at(3), LEASE) is None
+    queue.answer(LabelTaskId("a"), "4", "me", at(4))
+    queue.mark_recorded(queue.answered_unrecorded(), fence)
+    with pytest.raises(Conflict, match="recorded as '4'"):
+        queue.reopen(LabelTaskId("a"), "me", at(5), LEASE)
+
+
+def test_a_task_among_a_hundred_thousand_is_found_by_the_index(database: Database) -> None:
+    with database.read() as connection:
+        plan = connection.exec_driver_sql(
+            "EXPLAIN QUERY PLAN SELECT * FROM label_tasks WHERE status = 'open' "
+            "AND policy_version = 'x' AND (leased_until IS NULL OR leased_by = 'me') "
+            "ORDER BY position LIMIT 4"
+        ).all()
+    told = " ".join(str(row) for row in plan)
+    assert "label_tasks_waiting" in told and "TEMP B-TREE" not in told

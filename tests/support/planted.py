@@ -48,6 +48,8 @@ deadline = "{deadline}"
 port = 0
 [tracking]
 ui = false
+[web]
+on = false
 """
 
 

@@ -83,6 +83,8 @@ cooldown = "1s"
 port = 0
 [tracking]
 ui = false
+[web]
+on = false
 [loop]
 interval = "100ms"
 """

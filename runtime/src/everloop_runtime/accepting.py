@@ -7,6 +7,7 @@ model would wait for one worker while the other is idle.
 import asyncio
 import mmap
 import socket
+import ssl
 from collections.abc import Callable
 
 _BACKLOG = 2048
@@ -14,6 +15,8 @@ _TURN = 0.002
 """Seconds that a worker leaves a connection to one with fewer, before it takes it after all."""
 _SHORT = 0.1
 """Seconds before another try when the system has no handle left."""
+_HANDSHAKE = 6.0
+"""Seconds for TLS to be agreed on."""
 _NOBODY = 2**32 - 1
 
 
@@ -48,8 +51,10 @@ class Acceptor:
         protocol: Callable[[], asyncio.Protocol],
         crowd: Crowd,
         slot: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._listening, self._protocol = listening, protocol
+        """`tls`: every connection speaks it then; one that does not within moments is closed."""
+        self._listening, self._protocol, self._tls = listening, protocol, tls
         self._crowd, self._slot = crowd, slot
         self._loop = asyncio.get_running_loop()
         self._coming: set[asyncio.Task[None]] = set()
@@ -98,7 +103,10 @@ class Acceptor:
     async def _connect(self, accepted: socket.socket) -> None:
         try:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await self._loop.connect_accepted_socket(self._protocol, accepted)
+            patience = None if self._tls is None else _HANDSHAKE
+            await self._loop.connect_accepted_socket(
+                self._protocol, accepted, ssl=self._tls, ssl_handshake_timeout=patience
+            )
         except OSError:
             accepted.close()  # The client has gone already.
 

@@ -11,12 +11,15 @@ JSON = b"application/json"
 class Head:
     """What comes before a request's body. Requests of one connection may share it."""
 
-    __slots__ = ("client", "headers", "method", "path", "peer", "route")
+    __slots__ = ("client", "headers", "method", "path", "peer", "query", "route")
 
     def __init__(self, url: bytes, peer: str) -> None:
         self.method = ""
-        self.path = url.partition(b"?")[0].decode("latin-1")
+        path, _, query = url.partition(b"?")
+        self.path = path.decode("latin-1")
         """As it was sent: nothing in it is unescaped."""
+        self.query = query.decode("latin-1")
+        """What follows the question mark, as it was sent."""
         self.headers: dict[bytes, bytes] = {}
         """Names in lower case; of a repeated one the last. The body's length is not among them."""
         self.peer = peer
@@ -77,8 +80,9 @@ class Request:
 class Application(Protocol):
     """What answers requests."""
 
-    epoch: int
-    """Another number once an earlier `admit` may have another result for the same head."""
+    @property
+    def epoch(self) -> int:
+        """Another number once an earlier `admit` may have another result for the same head."""
 
     def admit(self, head: Head) -> "int | Problem":
         """At the end of the head: how many bytes the body may have, or why it is refused."""

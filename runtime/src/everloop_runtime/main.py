@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import functools
 import gc
-import ipaddress
 import json
 import logging
 import os
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from everloop_runtime.board import Board
 from everloop_runtime.capture import CapturePolicy
-from everloop_runtime.errors import EverloopError, Refused, Unavailable
+from everloop_runtime.errors import EverloopError
 from everloop_runtime.files import write_atomic
 from everloop_runtime.images import ImageLimits
+from everloop_runtime.listening import LOOPBACK_NAMES, is_loopback, listen, origin_of
 from everloop_runtime.logs import JsonLines
 from everloop_runtime.signatures import Trust
 from everloop_runtime.trial import TrialLimits
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from everloop_runtime.settings import ServiceSettings
 
 _DRAIN_SECONDS = 30
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _log = logging.getLogger(__name__)
 
 
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     try:
         settings = _settings(options)
-        listening = _listen(options.host, options.port, allow_remote=options.allow_remote)
+        listening = listen(options.host, options.port, allow_remote=options.allow_remote)
     except EverloopError as error:
         sys.stderr.write(f"{error}\n")
         return 3
@@ -141,7 +140,7 @@ def _settings(options: argparse.Namespace) -> "ServiceSettings":
         Tracer(options.traces).close()
     if options.keys is not None:
         KeyRing(options.keys)
-    elif options.allow_remote and not _is_loopback(options.host):
+    elif options.allow_remote and not is_loopback(options.host):
         _log.warning("others can reach %s and nobody is asked for an API key", options.host)
     return ServiceSettings(
         routes=options.routes,
@@ -157,37 +156,13 @@ def _settings(options: argparse.Namespace) -> "ServiceSettings":
             share=options.capture_share,
             quota_bytes=options.capture_quota,
         ),
-        hosts=(*_LOOPBACK, *options.host_name),
+        hosts=(*LOOPBACK_NAMES, *options.host_name),
         keys=options.keys,
         in_flight=options.in_flight,
         in_flight_of_one=options.in_flight_of_one,
         traces=options.traces,
         deadline=options.deadline,
     )
-
-
-def _listen(host: str, port: int, *, allow_remote: bool) -> socket.socket:
-    if not allow_remote and not _is_loopback(host):
-        raise Refused(f"{host} can be reached by others; say --allow-remote if that is meant")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named: without it the event loop would not turn Nagle's algorithm off, and
-    # each answer would wait 40 ms for the client's delayed acknowledgement.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        raise Unavailable(f"cannot listen on {host} port {port}: {error}") from error
-    return listening
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _serve(
@@ -230,7 +205,7 @@ async def _serve(
 def _announce(options: argparse.Namespace, listening: socket.socket, instance: str) -> None:
     """Write the address, now that requests are answered there."""
     host, port = listening.getsockname()[:2]
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = origin_of(listening)
     told = {"pid": os.getpid(), "instance": instance, "host": host, "port": port, "url": url}
     if options.address_file is not None:
         write_atomic(options.address_file, json.dumps(told).encode())

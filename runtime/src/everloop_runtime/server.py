@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import time
 
 from everloop_runtime.accepting import Acceptor, Crowd
@@ -18,10 +19,16 @@ class Server:
         self._accepting: Acceptor | None = None
         self._ticking: asyncio.TimerHandle | None = None
 
-    def start(self, listening: socket.socket, crowd: Crowd | None = None, slot: int = 0) -> None:
+    def start(
+        self,
+        listening: socket.socket,
+        crowd: Crowd | None = None,
+        slot: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Accept connections on a socket that is bound, a fair part of those of a crowd."""
         self._tick()
-        taking = Acceptor(listening, lambda: Connection(self.shared), crowd or Crowd(1), slot)
+        taking = Acceptor(listening, lambda: Connection(self.shared), crowd or Crowd(1), slot, tls)
         self.shared.counted = taking.tell
         self._accepting = taking
 

@@ -3,18 +3,20 @@
 import sys
 from pathlib import Path
 
-from everloop.adapters.mlflow_page import MlflowPage
+from everloop.adapters.mlflow_page import mlflow_page
 from everloop.adapters.mlflow_registry import MlflowRegistry
 from everloop.app.declaration import read_declaration
+from everloop.app.settings import read_settings
 from everloop.app.storage import open_data, storage_options
+from everloop.compute.kept import KeptServer
 from everloop.compute.local import LocalEngine
 from everloop.data.owner import keep_to_owner
-from everloop.errors import Refused
 from everloop.layout import Layout
 from everloop.loop.project import Commands, Project
-from everloop.policy_file import parse_policy
+from everloop.policy import WebPolicy
 from everloop.privacy.rules import rules_in_force
 from everloop.rollout.service import trust_options
+from everloop.state.access import Access
 from everloop.state.audit import Audit
 from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
@@ -37,16 +39,8 @@ def assemble(path: Path) -> Project:
     Raises `Refused` when there is no `everloop.toml`, when it has mistakes, or when
     `product.py` cannot be read.
     """
-    project = path.resolve()
-    settings = project / "everloop.toml"
-    if not settings.is_file():
-        raise Refused(
-            f"{project} has no everloop.toml; "
-            "go to a project's folder, name it with --project, or write one with everloop init"
-        )
-    policy = parse_policy(settings.read_text(encoding="utf-8"), str(settings))
-    layout = Layout(project)
-    layout.root.mkdir(exist_ok=True)
+    layout, policy = read_settings(path)
+    project = layout.project
     commands = Commands(
         job=(*_PYTHON, "everloop.app", "job"),
         service=(*_PYTHON, "everloop_runtime.main", *trust_options(policy.bundle)),
@@ -75,15 +69,31 @@ def assemble(path: Path) -> Project:
         rules=rules,
         clearances=Clearances(database, data.renditions),
         audit=Audit(database),
+        access=Access(database),
         erasing=Erasing(database),
         engine=LocalEngine(),
         registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
-        tracker=MlflowPage(
+        tracker=mlflow_page(
             tracking,
             layout.tracking_artifacts,
             address=layout.processes / "tracker.json",
             log=layout.logs / "tracker.log",
             port=policy.tracking.port,
         ),
+        pages=_pages(layout, policy.web),
         storage_options=storage_options(policy.storage),
+    )
+
+
+def _pages(layout: Layout, policy: WebPolicy) -> KeptServer:
+    scheme = "https" if policy.certificate else "http"
+    host = f"[{policy.host}]" if ":" in policy.host else policy.host
+    command = (*_PYTHON, "everloop.app", "web", "--project", str(layout.project), "--port")
+    return KeptServer(
+        address=layout.pages_address,
+        log=layout.logs / "web.log",
+        port=policy.port,
+        setting="[web]",
+        command=lambda port: (*command, str(port)),
+        url=lambda port: f"{scheme}://{host}:{port}",
     )

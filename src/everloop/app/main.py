@@ -1,6 +1,9 @@
 """The program's entry: the faces are given what they need, built when it is needed."""
 
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the command line on this process's arguments and return its exit code."""
-    return run(Program(_open_project, _open_data), sys.argv[1:])
+    return run(Program(_open_project, _open_data, _serve_pages), sys.argv[1:])
 
 
 def _open_project(path: Path) -> "Project":
@@ -29,3 +32,12 @@ def _open_data(layout: "Layout", storage: "StoragePolicy") -> "DataStore":
     from everloop.app.storage import open_data
 
     return open_data(layout, storage)
+
+
+def _serve_pages(path: Path, port: int | None, ready: Callable[[str], None]) -> None:
+    from everloop.app.settings import read_settings
+    from everloop.web.serve import serve
+
+    layout, policy = read_settings(path)
+    web = policy.web if port is None else policy.web.model_copy(update={"port": port})
+    serve(layout, web, partial(_open_project, path), lambda: datetime.now(UTC), ready)

@@ -13,7 +13,7 @@ from everloop.errors import Conflict
 @common_options
 @click.pass_obj
 def command(program: Program, path: Path, *, as_json: bool) -> None:
-    """Stop the service and the tracker's page of this project."""
+    """Stop the service, the tracker's page and the pages of this project."""
     from everloop.loop.run import stop_servers
 
     project = program.open_project(path)

@@ -28,6 +28,8 @@ _COMMANDS = {
     "experiment": "Try bundles beside the champion, and see which one is better.",
     "feedback": "Tell what became known of answers: labels, corrections, events.",
     "rollback": "End the canary or the experiment, or go back to the champion before.",
+    "web": "The pages for people, and who may use them.",
+    "audit": "What was decided, sealed: list, verify, export.",
     "label": "Take and answer label tasks.",
     "privacy": "What is filtered before labellers see it; check, release, measure.",
     "predict": "Ask the live service about images.",

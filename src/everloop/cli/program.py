@@ -19,6 +19,9 @@ class Program:
 
     open_project: "Callable[[Path], Project]"
     open_data: "Callable[[Layout, StoragePolicy], DataStore]"
+    serve_pages: Callable[[Path, int | None, Callable[[str], None]], None]
+    """Serves the pages of the project in a folder until told to stop: on the policy's port unless
+    one is given; the last is told their URL."""
 
     def clock(self) -> datetime:
         """The time now, in UTC."""

@@ -15,9 +15,9 @@ from everloop.cli.program import Program
 @click.pass_obj
 def command(program: Program, path: Path, *, as_json: bool) -> None:
     """Run the product until Ctrl-C."""
-    from everloop.cli.timeline import describe_step, step_as_json
     from everloop.loop.controller import Step
     from everloop.loop.run import Addresses, run
+    from everloop.loop.telling import describe_step, step_as_json
     from everloop_runtime.ids import canonical_json
 
     project = program.open_project(path)
@@ -33,10 +33,14 @@ def command(program: Program, path: Path, *, as_json: bool) -> None:
     def started(addresses: Addresses) -> None:
         if as_json:
             told = {"service": addresses.service, "tracker": addresses.tracker}
+            told |= {"pages": addresses.pages, "log_in": addresses.log_in}
             click.echo(canonical_json(told).decode())
             return
         click.echo(f"service  {addresses.service}")
         click.echo(f"tracker  {addresses.tracker or 'off ([tracking] ui = false)'}")
+        click.echo(f"pages    {addresses.pages or 'off ([web] on = false)'}")
+        if addresses.log_in:
+            click.echo(f"log in   {addresses.log_in}  (once, as administrator)")
         click.echo("loop     running; Ctrl-C stops everything")
 
     def acted(step: Step) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from everloop.compute.engine import Engine
+from everloop.compute.kept import PageServer
 from everloop.data.ingest import IngestRules, Progress
 from everloop.data.listing import Listings
 from everloop.data.location import Location
@@ -14,8 +15,9 @@ from everloop.data.store import DataStore
 from everloop.layout import Layout
 from everloop.policy import Policy
 from everloop.privacy.rules import Rules
-from everloop.registry.port import Registry, TrackerPage
+from everloop.registry.port import Registry
 from everloop.rollout.tally import Tallies
+from everloop.state.access import Access
 from everloop.state.audit import Audit
 from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
@@ -80,10 +82,14 @@ class Project:
     rules: Rules
     clearances: Clearances
     audit: Audit
+    access: Access
     erasing: Erasing
     engine: Engine
     registry: Registry
-    tracker: TrackerPage
+    tracker: PageServer
+    """The registry's own page."""
+    pages: PageServer
+    """Everloop's pages."""
     tallies: Tallies = field(default_factory=Tallies)
     """The figures of rollouts, kept up to date from the captured answers."""
     storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)

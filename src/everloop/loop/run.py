@@ -4,16 +4,18 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from everloop.errors import Conflict, Unavailable
 from everloop.loop.controller import Step, acquire, heed_urgent, take_turn
 from everloop.loop.project import Project, Turn
 from everloop.loop.publish import publish
 from everloop.rollout.service import Address, keep_service, stop_service
+from everloop.state.access import Access
 from everloop.state.lease import Fence
 
 _PATIENCE = 0.2
+_FIRST_TOKEN = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
@@ -23,6 +25,9 @@ class Addresses:
 
     service: str
     tracker: str | None
+    pages: str | None = None
+    log_in: str | None = None
+    """Where the first administrator logs in, once; None after somebody has."""
 
 
 def run(
@@ -59,9 +64,29 @@ def _lead(
     publish(project, clock())
     service = _service(project)
     tracker = project.tracker.ensure() if project.policy.tracking.ui else None
-    started(Addresses(service.url, tracker))
+    pages, log_in = _pages(project, clock())
+    started(Addresses(service.url, tracker, pages, log_in))
     _turns(project, fence, clock, stop, acted)
     stop_servers(project)
+
+
+def _pages(project: Project, now: datetime) -> tuple[str | None, str | None]:
+    if not project.policy.web.on:
+        return None, None
+    try:
+        url = project.pages.ensure()
+    except Unavailable as error:
+        # A product goes on without its pages.
+        _log.warning("no pages: %s", error)
+        return None, None
+    return url, first_log_in(project.access, url, now)
+
+
+def first_log_in(access: Access, url: str, now: datetime) -> str | None:
+    """Where the first administrator logs in, once; None after somebody has."""
+    token = access.first(now, _FIRST_TOKEN)
+    # After the "#": browsers keep that part to themselves, so no log on the way has it.
+    return None if token is None else f"{url}/login#{token}"
 
 
 def _service(project: Project) -> Address:
@@ -120,10 +145,12 @@ def _urgent(project: Project, fence: Fence, clock: Callable[[], datetime]) -> tu
 
 
 def stop_servers(project: Project) -> tuple[str, ...]:
-    """Stop the service (which finishes what it is answering) and the tracker's page."""
+    """Stop the service (which finishes what it is answering), the tracker's page and ours."""
     stopped = []
     if stop_service(project.layout):
         stopped.append("service")
     if project.tracker.stop():
         stopped.append("tracker")
+    if project.pages.stop():
+        stopped.append("pages")
     return tuple(stopped)

@@ -93,3 +93,13 @@ def sign_bundle(bundle: Bundle, key: "Ed25519PrivateKey") -> str:
     told = SignatureFile(signatures=tuple(entries))
     write_atomic(bundle.path / SIGNATURES, told.model_dump_json().encode())
     return public
+
+
+def sign_file(path: Path, key: "Ed25519PrivateKey") -> str:
+    """Write the signature of a file's bytes (Ed25519, base64) beside it as `NAME.sig`.
+
+    Returns the public key's text.
+    """
+    signature = base64.b64encode(key.sign(path.read_bytes())).decode()
+    write_atomic(path.with_name(f"{path.name}.sig"), f"{signature}\n".encode())
+    return public_text(key)

@@ -1,4 +1,4 @@
-"""The ports: a registry of runs and versions, and its page for people."""
+"""The port: a registry of runs and versions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,13 +24,3 @@ class Registry(Protocol):
 
     def set_alias(self, alias: str, version: int) -> None:
         """Let an alias such as `champion` name this version."""
-
-
-class TrackerPage(Protocol):
-    """The registry's own page, as a server of its own."""
-
-    def ensure(self) -> str:
-        """The page's URL; it is started if it does not run."""
-
-    def stop(self) -> bool:
-        """End it; whether it ran."""

@@ -39,8 +39,9 @@ class Audit:
     def append(self, what: str, by: str, told: Mapping[str, Json], now: datetime) -> AuditEntry:
         """Write an entry; it is on the disk when this returns."""
         with self._database.write() as connection:
-            entries = _entries(connection)
-            number, before = (entries[-1].number, entries[-1].seal) if entries else (0, _FIRST)
+            newest = select(audit.c.number, audit.c.seal).order_by(audit.c.number.desc()).limit(1)
+            last = connection.execute(newest).one_or_none()
+            number, before = (0, _FIRST) if last is None else (last.number, last.seal)
             seal = _seal(before, number + 1, now, by, what, told)
             entry = AuditEntry(number + 1, now, by, what, told, seal)
             connection.execute(

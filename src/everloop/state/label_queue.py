@@ -107,6 +107,15 @@ class LabelQueue:
 
     def next(self, by: str, now: datetime, lease: timedelta) -> LabelTask | None:
         """The first task that nobody else holds, held for `by` until `now + lease`."""
+        taken = self.take(by, now, lease, 1)
+        return taken[0] if taken else None
+
+    def take(self, by: str, now: datetime, lease: timedelta, most: int) -> tuple[LabelTask, ...]:
+        """The first tasks that nobody else holds, at most so many, held until `now + lease`.
+
+        Whoever asks again gets what they hold first, for as long again; so the one who looks at
+        the first of them can have the pictures of the others ready.
+        """
         free = or_(
             _T.leased_until.is_(None),
             _T.leased_until <= now,
@@ -114,18 +123,49 @@ class LabelQueue:
             _T.leased_until > now + lease,
             _T.leased_by == by,
         )
-        shown = self._status == "open"
-        query = select(label_tasks).where(shown, free).order_by(_T.position).limit(1)
+        # Plain columns, so that the index gives them in order, however many tasks there are.
+        shown = (_T.status == "open") & (_T.policy_version == self._version)
+        query = select(label_tasks).where(shown, free).order_by(_T.position).limit(most)
         with self._database.write() as connection:
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                return None
-            connection.execute(
-                update(label_tasks)
-                .where(_T.id == row.id)
-                .values(leased_by=by, leased_until=now + lease)
-            )
-        return _task(row)
+            rows = connection.execute(query).all()
+            for row in rows:
+                connection.execute(
+                    update(label_tasks)
+                    .where(_T.id == row.id)
+                    .values(leased_by=by, leased_until=now + lease)
+                )
+        return tuple(map(_task, rows))
+
+    def held(self, task: LabelTaskId, by: str) -> LabelTask | None:
+        """A task that was last given to `by`, answered or not; None for any other."""
+        query = select(label_tasks).where(_T.id == task, _T.leased_by == by)
+        shown = (_T.policy_version == self._version) & (_T.status != "held")
+        with self._database.read() as connection:
+            row = connection.execute(query.where(shown)).one_or_none()
+        return None if row is None else _task(row)
+
+    def is_known(self, task: LabelTaskId) -> bool:
+        """Whether there is a task of this id, whoever may see it."""
+        with self._database.read() as connection:
+            found = connection.execute(select(_T.id).where(_T.id == task)).scalar()
+        return found is not None
+
+    def reopen(self, task: LabelTaskId, by: str, now: datetime, lease: timedelta) -> None:
+        """Take one's own answer back, or one's skipping: the task is open, and held by them.
+
+        Raises `Conflict` when it is recorded already, or was answered by somebody else.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(select(label_tasks).where(_T.id == task)).one_or_none()
+            if row is None or row.answered_by not in (by, None):
+                raise Conflict(f"task {task[:8]} was not answered by {by}")
+            if row.status == "recorded":
+                raise Conflict(f"task {task[:8]} is recorded as {row.label!r} already")
+            if row.status not in ("answered", "skipped"):
+                return
+            nothing = dict.fromkeys(("label", "answered_by", "answered_at", "skip_reason"))
+            held = {"status": "open", "leased_by": by, "leased_until": now + lease}
+            connection.execute(update(label_tasks).where(_T.id == task).values(**nothing, **held))
 
     def answer(self, task: LabelTaskId, label: str, by: str, now: datetime) -> None:
         """Save an answer; it is on the disk when this returns.

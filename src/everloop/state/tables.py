@@ -196,3 +196,28 @@ audit = Table(
     Column("told", JSON, nullable=False),
     Column("seal", String, nullable=False),
 )
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("hash", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("made_by", String, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("once", Integer, nullable=False),
+    Column("used_at", Moment),
+    Column("revoked_at", Moment),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("token", String, nullable=False, index=True),
+    Column("began_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+)

@@ -165,13 +165,15 @@ class Catalogue:
                 if row[0] is not None
             }
 
-    def labelled(self, after: int = 0, most: int = _CHUNK) -> Sequence[tuple[int, SampleId]]:
-        """Number and id of the next samples with a standing label; begin with 0."""
+    def labelled(
+        self, after: int = 0, most: int = _CHUNK, label: str | None = None
+    ) -> Sequence[tuple[int, SampleId]]:
+        """Number and id of the next samples with a standing label, or with one; begin with 0."""
         with self._upto(self._facts, self._annotations) as connection:
             rows = connection.execute(
                 "SELECT n, id FROM standing JOIN sample USING (n) "
-                "WHERE n > ? AND label IS NOT NULL ORDER BY n LIMIT ?",
-                (after, most),
+                "WHERE n > ? AND label IS NOT NULL AND (? IS NULL OR label = ?) ORDER BY n LIMIT ?",
+                (after, label, label, most),
             )
             return [(n, SampleId(name)) for n, name in rows]
 

@@ -1,20 +1,57 @@
-"""One line for each thing the loop did: when, what, why, with which figures."""
+"""What the loop did and waits for, in words: when, what, why, with which figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from everloop.action import Entry
 from everloop.ids import Json
+from everloop.loop.controller import Step
+from everloop.loop.decide import decide
+from everloop.loop.project import Project
+from everloop.loop.world import World
 
-if TYPE_CHECKING:
-    from everloop.action import Entry
-    from everloop.loop.controller import Step
+_LOOKED_BACK = 500
+"""Entries of the journal among which each arm's last Action is looked for."""
 
 _LENGTH = 12
 """Longest hex id shown whole; longer ones are cut, so that a line stays readable."""
 
 
-def describe_step(step: "Step", now: datetime) -> str:
+@dataclass(frozen=True, slots=True)
+class ArmNow:
+    """One arm of the loop at this moment."""
+
+    arm: str
+    wants: str | None
+    """The kind of Action it asks for; None: it waits."""
+    reason: str
+    last: Entry | None
+    """What it did last."""
+
+    def as_json(self) -> dict[str, Json]:
+        """For programs."""
+        last = self.last
+        return {
+            "arm": self.arm,
+            "decision": self.wants or "waits",
+            "reason": self.reason,
+            "last": None if last is None else last.action.kind,
+            "last_at": None if last is None else last.intended_at.isoformat(),
+            "last_result": None if last is None else describe_entry(last),
+        }
+
+
+def arms_now(project: Project, world: World) -> Sequence[ArmNow]:
+    """Each arm's present decision with its reason, and what it did last."""
+    last = {entry.arm: entry for entry in project.journal.timeline(_LOOKED_BACK)}
+    return [
+        ArmNow(d.arm, d.action.kind if d.action else None, d.reason, last.get(d.arm))
+        for d in decide(project.policy, world)
+    ]
+
+
+def describe_step(step: Step, now: datetime) -> str:
     """A line about an Action that was just attempted."""
     kind = step.decision.action.kind if step.decision.action else "-"
     outcome = step.outcome
@@ -22,7 +59,7 @@ def describe_step(step: "Step", now: datetime) -> str:
     return f"{now.astimezone():%H:%M:%S}  {kind:<15} {step.decision.reason}  ->  {told}"
 
 
-def step_as_json(step: "Step", now: datetime) -> Mapping[str, Json]:
+def step_as_json(step: Step, now: datetime) -> Mapping[str, Json]:
     """The same for programs."""
     action = step.decision.action
     assert action is not None  # noqa: S101 - a step has acted
@@ -41,7 +78,7 @@ def step_as_json(step: "Step", now: datetime) -> Mapping[str, Json]:
     }
 
 
-def describe_entry(entry: "Entry") -> str:
+def describe_entry(entry: Entry) -> str:
     """What became of a journalled Action, in a few words."""
     outcome = entry.outcome
     if outcome is None:

@@ -1,0 +1,115 @@
+"""Data: snapshots, growth, balance, what was set aside, and a browser of samples.
+
+Originals are never sent: who may see the data gets small pictures encoded afresh, and a viewer
+only the renditions that labellers may see as well.
+"""
+
+import io
+from collections import Counter
+
+from everloop.data.snapshots import Snapshot
+from everloop.errors import Refused
+from everloop.ids import SampleId
+from everloop.privacy.render import decode
+from everloop.web.asked import Answer, Asked, figure_of, mapping, nothing_there
+from everloop.web.drawing import page
+from everloop.web.views.data import data_view, tiles
+from everloop_runtime.problems import Problem
+
+_TILES = 48
+_SIDE = 160
+_HOUR = "private, max-age=3600"
+
+
+def show(asked: Asked) -> Answer:
+    """What there is, how it grew, and what could not be taken in."""
+    data = asked.project.data
+    snapshots = data.snapshots.list()
+    counts = data.labelled_counts()
+    view = data_view(
+        samples=data.samples.count(),
+        labelled={"train": counts.train, "holdout": counts.holdout},
+        snapshots=data.snapshots.described(*snapshots),
+        balance=_balance(snapshots[-1]) if snapshots else {},
+        quarantine=data.quarantine.standing(),
+    )
+    return page(asked, "data.html", title="Data", view=view)
+
+
+def browse(asked: Asked) -> Answer:
+    """One page of labelled samples; the next begins after the last one's number."""
+    data = asked.project.data
+    label = asked.argument("label")
+    after = figure_of(asked.argument("after"))
+    found = data.catalogue.labelled(after, _TILES, label or None)
+    ids = [sample for _, sample in found]
+    shown = tiles(found, data.annotations.standing(ids), data.samples.places(ids))
+    following = found[-1][0] if len(found) == _TILES else None
+    is_picture = asked.project.declaration.task.modality == "image"
+    return page(
+        asked, "samples.html", title="Samples", tiles=shown, label=label, after=after,
+        following=following, is_picture=is_picture,
+    )  # fmt: skip
+
+
+def show_sample(asked: Asked) -> Answer:
+    """One sample: where it stands, and all that was ever said of it."""
+    project = asked.project
+    sample = _find(asked)
+    return page(
+        asked,
+        "sample.html",
+        title=f"Sample {sample[:8]}",
+        sample=sample,
+        name=project.data.samples.name_of(sample),
+        place=project.data.samples.places([sample])[sample],
+        history=project.data.annotations.history(sample),
+        standing=project.data.annotations.standing([sample]).get(sample),
+        is_picture=project.declaration.task.modality == "image",
+    )
+
+
+def thumbnail(asked: Asked) -> Answer:
+    """A small picture of a sample, encoded afresh: pixels, and nothing else of the file."""
+    project, sample = asked.project, _find(asked)
+    if asked.who.role == "viewer":
+        original = _rendition(asked, sample)
+    else:
+        (original,) = project.data.samples.read([sample])
+    try:
+        data = _small(original, asked)
+    except Refused as error:
+        raise Problem(415, f"this sample is no picture: {error}", "see its page") from error
+    headers = {"Cache-Control": _HOUR, "Content-Security-Policy": "sandbox"}
+    return Answer(data, b"image/png", headers=headers)
+
+
+def _small(original: bytes, asked: Asked) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(decode(original, asked.project.limits, _SIDE)).save(out, "PNG")
+    return out.getvalue()
+
+
+def _rendition(asked: Asked, sample: SampleId) -> bytes:
+    project = asked.project
+    version = project.rules.version
+    cleared = {} if version is None else project.clearances.cleared([sample], version)
+    if sample not in cleared:
+        raise Problem(403, "this picture is not cleared", "its privacy policy has not seen it yet")
+    return project.data.renditions.read(cleared[sample].rendition)
+
+
+def _find(asked: Asked) -> SampleId:
+    sample = SampleId(asked.named["sample"])
+    if not asked.project.data.samples.places([sample]):
+        raise nothing_there(f"sample {sample[:64]!r} in this product")
+    return sample
+
+
+def _balance(snapshot: Snapshot) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for side in mapping(snapshot.manifest.get("counts")).values():
+        counts.update({str(label): int(count) for label, count in mapping(side).items()})
+    return counts

@@ -1,0 +1,67 @@
+"""Models: the list, one of them with its verdict and card, two compared; approving, rejecting."""
+
+from everloop.errors import Refused
+from everloop.ids import BundleId
+from everloop.loop.models import JudgedModel, judged_model, judged_models
+from everloop.web.asked import Answer, Asked, goto, nothing_there
+from everloop.web.drawing import page
+from everloop.web.views.models import compared, model_rows, model_view
+
+_LONGEST_COMMENT = 2000
+
+
+def show_all(asked: Asked) -> Answer:
+    """Every candidate the loop judged, newest first."""
+    project = asked.project
+    rows = model_rows(judged_models(project), project.decisions.all())
+    by_person = project.policy.approval.by == "person"
+    return page(asked, "models.html", title="Models", rows=rows, by_person=by_person)
+
+
+def show_one(asked: Asked) -> Answer:
+    """One model: metrics, verdict with reasons, card, and what was decided."""
+    project = asked.project
+    model = _find(asked, asked.named["bundle"])
+    path = project.layout.cards / f"{model.bundle}.md"
+    card = path.read_text(encoding="utf-8") if path.is_file() else ""
+    by_person = project.policy.approval.by == "person"
+    decision = project.decisions.of(model.bundle)
+    view = model_view(model, decision, card, by_person=by_person)
+    others = [m.bundle for m in judged_models(project) if m.bundle != model.bundle]
+    return page(asked, "model.html", title=f"Model {model.bundle[:8]}", view=view, others=others)
+
+
+def compare(asked: Asked) -> Answer:
+    """Two models side by side, each on the hold-out it was judged on."""
+    one, two = (_find(asked, asked.argument(name)) for name in ("one", "two"))
+    rows = compared(one, two)
+    return page(asked, "compare.html", title="Compare models", one=one, two=two, rows=rows)
+
+
+def approve(asked: Asked) -> Answer:
+    """Let a model go on to verification and traffic."""
+    return _decide(asked, approved=True)
+
+
+def reject(asked: Asked) -> Answer:
+    """Keep a model from traffic."""
+    return _decide(asked, approved=False)
+
+
+def _decide(asked: Asked, *, approved: bool) -> Answer:
+    project, model = asked.project, _find(asked, asked.named["bundle"])
+    comment = asked.form().get("comment", "").strip()[:_LONGEST_COMMENT]
+    if approved and not model.passed:
+        raise Refused(f"bundle {model.bundle[:8]} did not pass its gates; it cannot be approved")
+    by = asked.who.name
+    project.decisions.record(model.bundle, approved=approved, by=by, comment=comment, now=asked.now)
+    asked.record("approve" if approved else "reject", bundle=model.bundle, comment=comment)
+    return goto(f"/models/{model.bundle}")
+
+
+def _find(asked: Asked, bundle: str) -> JudgedModel:
+    """A model by its whole id. Raises `Problem` where this product has none of that id."""
+    try:
+        return judged_model(asked.project, BundleId(bundle))
+    except Refused as error:
+        raise nothing_there(f"model {bundle[:64]!r} of this product") from error

@@ -1,0 +1,65 @@
+"""The one table of routes and roles. What is not in it is refused."""
+
+from everloop.state.access import ROLES, Role
+from everloop.web.pages import (
+    audit,
+    data,
+    entrance,
+    label,
+    loop,
+    models,
+    people,
+    releases,
+    trace,
+    trial,
+)
+from everloop.web.routes import Route
+
+EVERYBODY: frozenset[Role] = frozenset(ROLES)
+LOOKS: frozenset[Role] = frozenset({"viewer", "approver", "administrator"})
+LABELS: frozenset[Role] = frozenset({"labeller", "approver", "administrator"})
+DECIDES: frozenset[Role] = frozenset({"approver", "administrator"})
+MANAGES: frozenset[Role] = frozenset({"administrator"})
+
+_FORM = 8_192
+_LABEL = 262_144
+"""Bytes of one answer: some thousand boxes."""
+_PICTURE = 20_000_000
+
+
+def routes(door: entrance.Entrance) -> tuple[Route, ...]:
+    """Every route; `door` opens and ends sessions."""
+    return (
+        Route("GET", "/livez", None, entrance.show_alive, "here"),
+        Route("GET", "/static/{build}/{name}", None, entrance.show_static, "here"),
+        Route("GET", "/login", None, door.show, "here"),
+        Route("POST", "/login", None, door.log_in, "desk", _FORM),
+        Route("POST", "/logout", EVERYBODY, door.log_out, "desk", _FORM),
+        Route("GET", "/", EVERYBODY, loop.show),
+        Route("GET", "/models", LOOKS, models.show_all),
+        Route("GET", "/models/compare", LOOKS, models.compare),
+        Route("GET", "/models/{bundle}", LOOKS, models.show_one),
+        Route("POST", "/models/{bundle}/approve", DECIDES, models.approve, most=_FORM),
+        Route("POST", "/models/{bundle}/reject", DECIDES, models.reject, most=_FORM),
+        Route("GET", "/releases", LOOKS, releases.show),
+        Route("POST", "/releases/rollback", DECIDES, releases.roll_back, most=_FORM),
+        Route("GET", "/label", LABELS, label.show, "desk"),
+        Route("POST", "/label/tasks", LABELS, label.take, "desk", _FORM, speaks_json=True),
+        Route("GET", "/label/{task}/image", LABELS, label.picture, "desk"),
+        Route("POST", "/label/{task}/answer", LABELS, label.answer, "desk", _LABEL, True),
+        Route("POST", "/label/{task}/skip", LABELS, label.skip, "desk", _FORM, True),
+        Route("POST", "/label/{task}/undo", LABELS, label.undo, "desk", _FORM, True),
+        Route("GET", "/data", LOOKS, data.show),
+        Route("GET", "/data/samples", LOOKS, data.browse),
+        Route("GET", "/data/samples/{sample}", LOOKS, data.show_sample),
+        Route("GET", "/data/samples/{sample}/image", LOOKS, data.thumbnail),
+        Route("GET", "/trace", LOOKS, trace.show),
+        Route("GET", "/trace/{prediction}", LOOKS, trace.show_one),
+        Route("GET", "/try", EVERYBODY, trial.show, "ask"),
+        Route("POST", "/try", EVERYBODY, trial.ask, "ask", _PICTURE, speaks_json=True),
+        Route("POST", "/try/wrong", LABELS, trial.correct, "ask", _FORM, speaks_json=True),
+        Route("GET", "/audit", DECIDES, audit.show),
+        Route("GET", "/people", MANAGES, people.show, "desk"),
+        Route("POST", "/people", MANAGES, people.make, "desk", _FORM),
+        Route("POST", "/people/{token}/revoke", MANAGES, people.revoke, "desk", _FORM),
+    )

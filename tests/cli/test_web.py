@@ -1,0 +1,117 @@
+"""The pages as a process of their own: over TLS, with their tokens made and voided by command."""
+
+import ipaddress
+import json
+import signal
+import ssl
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tests.support.pages import things_project
+from tests.support.projects import EVERLOOP, everloop, told, until
+
+from everloop.layout import Layout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A product whose pages speak TLS."""
+    folder = tmp_path_factory.mktemp("tls") / "things"
+    things_project(folder)
+    _certify(folder)
+    settings = folder / "everloop.toml"
+    tls = '[web]\nhost = "127.0.0.1"\nport = 0\ncertificate = "chain.pem"\nkey = "key.pem"\n'
+    settings.write_text(settings.read_text().replace("[web]\n", tls))
+    return folder
+
+
+def _certify(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pages")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=9))
+        .add_extension(here, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "chain.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def url(project: Path) -> Iterator[str]:
+    """Where `everloop web` answers; it must end well."""
+    log = (project / "web.log").open("w")
+    process = subprocess.Popen([*EVERLOOP, "web", "--project", str(project)], stderr=log)
+    address = Layout(project).pages_address
+    yield str(json.loads(until(lambda: address.exists() and address.read_text()))["url"])
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 0
+    assert not address.exists()
+    log.close()
+
+
+def _client(project: Path, url: str) -> httpx.Client:
+    trust = ssl.create_default_context(cafile=str(project / "chain.pem"))
+    return httpx.Client(base_url=url, verify=trust, timeout=30, trust_env=False)
+
+
+def test_a_token_made_by_command_opens_a_session_over_tls_and_is_voided(
+    project: Path, url: str
+) -> None:
+    made = told(project, "web", "token", "ann", "--role", "viewer", "--by", "bob")
+    with _client(project, url) as client:
+        answer = client.post("/login", data={"token": made["token"]})
+        assert answer.status_code == 303 and "; Secure" in answer.headers["set-cookie"]
+        assert "max-age" in answer.headers["strict-transport-security"]
+        assert client.get("/models").status_code == 200
+        (listed,) = told(project, "web", "tokens")
+        assert (listed["name"], listed["good"]) == ("ann", True)
+        assert "token" not in listed
+        told(project, "web", "revoke", made["id"])
+        assert client.get("/models").status_code == 401
+
+
+def test_what_a_stranger_sends_is_one_line_of_the_log(project: Path, url: str) -> None:
+    with _client(project, url) as client:
+        client.get("/models", headers={"x-request-id": "evl_secret\x1b[31m"})
+        client.get("/%0aINFO%20token=abc")
+    lines = (project / "web.log").read_text().splitlines()
+    assert lines and all(json.loads(line)["level"] for line in lines)
+    assert "\x1b" not in "".join(lines) and "evl_secret" not in "".join(lines)
+
+
+def test_the_audit_log_is_checked_and_written_out_with_a_signature(
+    project: Path, tmp_path: Path
+) -> None:
+    told(project, "web", "token", "cara", "--role", "labeller")
+    assert told(project, "audit", "verify")["entries"] == len(told(project, "audit", "list"))
+    assert everloop(None, "package", "keys", tmp_path / "key").code == 0
+    file = tmp_path / "audit.jsonl"
+    said = told(project, "audit", "export", file, "--key", tmp_path / "key")
+    assert said["signed_by"].startswith("ed25519:")
+    assert [json.loads(line)["what"] for line in file.read_text().splitlines()][
+        -1
+    ] == "make a token"
+    assert (tmp_path / "audit.jsonl.sig").read_text().strip()

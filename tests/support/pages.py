@@ -1,0 +1,238 @@
+"""A product with something on every page, and its pages served in a thread of the test."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import httpx
+from tests.support.bundles import make_bundle
+from tests.support.pictures import noise
+from tests.support.projects import opened
+
+from everloop.action import Action, Outcome
+from everloop.data.annotations import Annotation, annotation_id
+from everloop.data.bad_files import BadFile
+from everloop.data.renditions import NewRendition
+from everloop.data.samples import NewSample
+from everloop.data.splits import SplitRule
+from everloop.ids import BundleId, Json, LabelTaskId, SampleId, SnapshotId
+from everloop.loop import kinds
+from everloop.loop.controller import acquire
+from everloop.loop.project import Project
+from everloop.state.access import ROLES, Role
+from everloop.state.clearances import Judged
+from everloop.state.label_queue import LabelTask
+from everloop.state.lease import Fence
+from everloop.web.serve import make_site
+from everloop_runtime.arriving import WireLimits
+from everloop_runtime.listening import listen, origin_of
+from everloop_runtime.server import Server
+
+HOSTILE = '<img onerror="alert(1)" src=x>'
+"""A class that wants to be a script."""
+
+_PRODUCT = """
+from everloop.product import Params, Product, Run, TrainingData
+from everloop.tasks.{module} import {task}
+
+product = Product("things", task={task}({arguments}))
+
+
+@product.train
+def train(data: TrainingData, params: Params, run: Run) -> object:
+    raise NotImplementedError
+"""
+_POLICY = """
+level = 2
+[approval]
+by = "person"
+[serve]
+port = 0
+[tracking]
+ui = false
+[web]
+on = false
+"""
+CLASSES = ("dark", "bright", HOSTILE)
+
+
+def things_project(folder: Path, *, boxes: bool = False) -> Project:
+    """A project of pictures of one class, or with boxes; nothing is in it yet."""
+    folder.mkdir(parents=True)
+    size = f"classes={list(CLASSES)!r}, size=(8, 8), channels=1"
+    module, task = ("object_detection", "ObjectDetection") if boxes else (
+        "image_classification", "ImageClassification")  # fmt: skip
+    (folder / "product.py").write_text(_PRODUCT.format(module=module, task=task, arguments=size))
+    (folder / "everloop.toml").write_text(_POLICY)
+    return opened(folder)
+
+
+def now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What was put into a project."""
+
+    samples: Sequence[SampleId]
+    bundles: Sequence[BundleId]
+    tasks: Sequence[LabelTaskId]
+
+
+def fill(project: Project, *, tasks: int = 12, side: int = 24) -> Filled:
+    """Samples with labels, two judged models, label tasks with pre-labels, a file set aside."""
+    fence = acquire(project, now())
+    assert fence is not None
+    try:
+        new = [
+            NewSample(noise(seed, side), f"{HOSTILE}{seed}.png", "test", "test", "PNG", side, side)
+            for seed in range(30)
+        ]
+        samples = project.data.samples.add(new, now(), split=SplitRule(0.3))
+        _say(project, samples)
+        project.data.quarantine.record(
+            "test", [BadFile(f"{HOSTILE}.png", "broken", "it ends too early")], now()
+        )
+        made = _ask(project, samples[:tasks], fence)
+        bundles = [make_bundle(project.layout.bundles, lean=lean) for lean in (0.0, 0.5)]
+        for number, bundle in enumerate(bundles):
+            _judge(project, bundle, 0.9 + number / 20, fence)
+    finally:
+        project.leases.release(fence)
+    return Filled(samples, bundles, made)
+
+
+def _say(project: Project, samples: Sequence[SampleId]) -> None:
+    project.data.annotations.append(
+        [
+            Annotation(
+                annotation_id(sample, CLASSES[n % 3], "ann", "import"),
+                sample,
+                CLASSES[n % 3],
+                "ann",
+                "import",
+                None,
+                now(),
+                "import",
+            )
+            for n, sample in enumerate(samples)
+        ]
+    )
+
+
+def _ask(project: Project, samples: Sequence[SampleId], fence: Fence) -> list[LabelTaskId]:
+    version = project.rules.version
+    assert version is not None
+    originals = project.data.samples.read(list(samples))
+    project.data.renditions.add(
+        [
+            NewRendition(sample, version, data, "png", 24, 24, (), None)
+            for sample, data in zip(samples, originals, strict=True)
+        ],
+        now(),
+    )
+    facts = project.data.renditions.of(samples, version)
+    judged = [Judged(sample, version, facts[sample].id, None) for sample in samples]
+    project.clearances.record(judged, fence, now())
+    proofs = project.clearances.cleared(samples, version)
+    offers = project.declaration.task.label_kind == "class"
+    made = [
+        LabelTask(
+            LabelTaskId(f"{n:064x}"),
+            proofs[sample],
+            "round-1",
+            "train",
+            CLASSES[n % 2] if offers else None,
+            "b" * 64 if offers else None,
+            0.75 if offers else None,
+            now(),
+        )
+        for n, sample in enumerate(samples)
+    ]
+    project.queue.add(made, fence)
+    return [task.id for task in made]
+
+
+def _judge(project: Project, bundle: BundleId, accuracy: float, fence: Fence) -> None:
+    snapshot = SnapshotId("5" * 64)
+    done: Mapping[str, tuple[Action, dict[str, Json]]] = {
+        "judge": (
+            kinds.evaluate(bundle, snapshot),
+            {"evaluation": "e", "metrics": {"accuracy": accuracy}, "quality": "accuracy"},
+        ),
+        "gate": (
+            kinds.gate(project.policy, bundle, snapshot, None),
+            {"passed": True, "reasons": [f"accuracy {accuracy:.2f} of at least 0.80"]},
+        ),
+    }
+    for arm, (action, result) in done.items():
+        project.journal.intend(action, arm, "planted", fence, now())
+        project.journal.finish(action.key, Outcome(True, result=result), fence, now())
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Pages that are served, and somebody of each role."""
+
+    url: str
+    project: Project
+    tokens: Mapping[Role, str]
+
+    def client(self, role: Role | None) -> httpx.Client:
+        """A program that shows the token of a role; None: of nobody."""
+        headers = {} if role is None else {"authorization": f"Bearer {self.tokens[role]}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+
+
+@contextmanager
+def pages_of(
+    project: Project,
+    limits: WireLimits | None = None,
+    *,
+    port: int = 0,
+    people: bool = True,
+) -> Iterator[Pages]:
+    """The project's pages on a free port, as `everloop web` serves them.
+
+    `people`: somebody of each role has a token.
+    """
+    listening = listen("127.0.0.1", port, allow_remote=False)
+    url = origin_of(listening)
+    web = project.policy.web
+    tokens = {
+        role: project.access.make(role, role, by="test", now=now(), lasts=timedelta(days=1))[1]
+        for role in ROLES
+        if people
+    }
+    folder = project.layout.project
+    running = threading.Event()
+    ending: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        site = make_site(
+            project.layout, web, partial(opened, folder), now, listening.getsockname()[1]
+        )
+        server, end = Server(site, limits), asyncio.Event()
+        server.start(listening)
+        ending.append((asyncio.get_running_loop(), end))
+        running.set()
+        await end.wait()
+        await server.drain(2.0, 0.0)
+        await site.stop()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="pages", daemon=True)
+    thread.start()
+    assert running.wait(20)
+    try:
+        yield Pages(url, project, tokens)
+    finally:
+        loop, end = ending[0]
+        loop.call_soon_threadsafe(end.set)
+        thread.join(20)

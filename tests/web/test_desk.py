@@ -1,0 +1,114 @@
+"""The labelling desk over the wire: two people, one queue, nothing seen that may not be."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.support.pages import CLASSES, Filled, Pages, fill, pages_of, things_project
+
+from everloop.labels import BoxesLabel, decode
+from everloop.state.access import Role
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Pages, Filled]]:
+    project = things_project(tmp_path / "things")
+    put = fill(project)
+    with pages_of(project) as pages:
+        yield pages, put
+
+
+def test_two_labellers_never_get_the_same_task_and_only_their_own_pictures(
+    served: tuple[Pages, Filled],
+) -> None:
+    pages, put = served
+    answered: dict[str, list[str]] = {"labeller": [], "approver": []}
+    people: tuple[Role, Role] = ("labeller", "approver")
+    with pages.client(people[0]) as one, pages.client(people[1]) as two:
+        clients = dict(zip(people, (one, two), strict=True))
+        while True:
+            held = {
+                who: c.post("/label/tasks", json={}).json()["tasks"] for who, c in clients.items()
+            }
+            ids = {who: {task["id"] for task in tasks} for who, tasks in held.items()}
+            assert not ids["labeller"] & ids["approver"]
+            if not any(held.values()):
+                break
+            for who, other in (people, people[::-1]):
+                if not held[who]:
+                    continue
+                task = held[who][0]
+                assert clients[who].get(task["image"]).status_code == 200
+                assert clients[other].get(task["image"]).status_code == 409
+                path = f"/label/{task['id']}/answer"
+                assert clients[other].post(path, json={"label": "dark"}).status_code == 409
+                assert clients[who].post(path, json={"label": "dark"}).status_code == 200
+                answered[who].append(task["id"])
+    assert sorted(answered["labeller"] + answered["approver"]) == sorted(put.tasks)
+    saved = {a.id: a.by for a in pages.project.queue.answered_unrecorded()}
+    assert saved == {task: who for who, tasks in answered.items() for task in tasks}
+
+
+def test_an_answer_may_be_sent_twice_skipped_and_undone(served: tuple[Pages, Filled]) -> None:
+    pages, _ = served
+    with pages.client("labeller") as client:
+        first, second, *_ = client.post("/label/tasks", json={}).json()["tasks"]
+        answer = {"label": CLASSES[2]}
+        path = f"/label/{first['id']}"
+        assert [client.post(f"{path}/answer", json=answer).status_code for _ in "12"] == [200] * 2
+        assert client.post(f"/label/{second['id']}/skip", json={"reason": " "}).status_code == 422
+        skipped = client.post(f"/label/{second['id']}/skip", json={"reason": "blurred"})
+        assert skipped.status_code == 200
+        assert client.post(f"{path}/undo", json={}).json()["task"] == first
+        (held, *_) = client.post("/label/tasks", json={}).json()["tasks"]
+        assert held["id"] == first["id"]
+    assert pages.project.queue.counts() == {"open": 11, "skipped": 1}
+
+
+def test_a_labeller_gets_a_rendition_and_no_name(served: tuple[Pages, Filled]) -> None:
+    pages, put = served
+    with pages.client("labeller") as client:
+        answer = client.post("/label/tasks", json={})
+        task = answer.json()["tasks"][0]
+        assert set(task) == {"id", "image", "suggestion", "confidence"}
+        assert put.samples[0] not in answer.text
+        picture = client.get(task["image"])
+        assert picture.headers["content-type"] == "image/png"
+        assert picture.headers["content-security-policy"] == "sandbox"
+        assert client.get(f"/data/samples/{put.samples[0]}/image").status_code == 403
+
+
+def test_a_viewer_sees_what_is_cleared_and_others_a_picture_made_anew(
+    served: tuple[Pages, Filled],
+) -> None:
+    pages, put = served
+    cleared, other = (
+        f"/data/samples/{sample}/image" for sample in (put.samples[0], put.samples[-1])
+    )
+    with pages.client("viewer") as viewer, pages.client("approver") as approver:
+        assert viewer.get(cleared).status_code == 200
+        assert viewer.get(other).status_code == 403
+        picture = approver.get(other)
+        original = pages.project.data.samples.read([put.samples[-1]])[0]
+        assert picture.status_code == 200 and picture.content != original
+        with Image.open(io.BytesIO(picture.content)) as image:
+            assert not image.info
+
+
+def test_boxes_are_saved_in_pixels_and_those_that_leave_the_picture_are_not(
+    tmp_path: Path,
+) -> None:
+    project = things_project(tmp_path / "boxes", boxes=True)
+    fill(project, tasks=2)
+    with pages_of(project) as pages, pages.client("labeller") as client:
+        task = client.post("/label/tasks", json={}).json()["tasks"][0]
+        path = f"/label/{task['id']}/answer"
+        for bad in ([1, 1, 25, 5], [5, 5, 5, 9], [-1, 0, 4, 4]):
+            assert client.post(path, json={"label": {"boxes": [["dark", *bad]]}}).status_code == 422
+        good = {"boxes": [["dark", 1, 2, 20.5, 24]]}
+        assert client.post(path, json={"label": good}).status_code == 200
+    (answered,) = project.queue.answered_unrecorded()
+    label = decode(answered.label)
+    assert isinstance(label, BoxesLabel) and label.boxes[0].right == 20.5
