@@ -23,8 +23,16 @@ _FIRST = tuple(
     f"everloop {name}" for name in ("data import", "data check", "train", "evaluate", "verify")
 )
 """What is done before the loop runs."""
-_ASKING = tuple(f"everloop {name}" for name in ("status", "why", "models", "label next", "privacy"))
+_ASKING = tuple(
+    f"everloop {name}" for name in ("status", "why", "models", "runs", "label next", "privacy")
+)
 """What is asked of a running loop."""
+
+
+_RUNS = re.findall(
+    r"^everloop runs .*$", (ROOT / "docs" / "runs.md").read_text(encoding="utf-8"), re.MULTILINE
+)
+"""The page on runs; what it says of `reproduce` is done in tests/cli/test_runs.py."""
 
 
 def _commands() -> list[tuple[str, str]]:
@@ -133,6 +141,8 @@ def test_the_readme_is_followed_top_to_bottom(followed: Path) -> None:
             else:
                 continue
             done.append(line.split("\n")[0])
+    for line in _RUNS:
+        _run(f"{line} --project {project}", followed)
     rest = [line for _, line in _commands() if line.split("\n")[0] not in done]
     assert {line.split()[0] for line in rest} == {"make", ".", "everloop"}
     assert {line.split()[1] for line in rest if line.startswith("everloop")} == {

@@ -146,6 +146,11 @@ class TrainPolicy(_Table):
     """Threads of one training run; part of what makes a run repeatable."""
     timeout: Duration = timedelta(hours=1)
     """A run that takes longer is ended."""
+    memory: Part = 0.9
+    """The share of the machine's memory that a run may ask for, before it fails with the line that
+    asked; 0 sets no bound. On a machine with a GPU none is set."""
+    checkpoint: Duration = timedelta(seconds=10)
+    """The shortest time between two checkpoints of a run."""
     params: dict[str, bool | int | float | str] = Field(default_factory=dict)
     """Handed to the training function as they are."""
 

@@ -1,7 +1,9 @@
 """What a user declares: a product, its task, and the function that learns it."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from everloop.errors import Refused
@@ -61,10 +63,28 @@ class Run(Protocol):
 
     @property
     def folder(self) -> Path:
-        """A folder of the run's own for files worth keeping."""
+        """A folder of the run's own; files in it are kept as the run's artifacts."""
 
     def log(self, step: int, **metrics: float) -> None:
         """Record figures of one step (an epoch, say)."""
+
+    def note(self, text: str) -> None:
+        """Keep a line for people with the run: what it found, or did without."""
+
+    def resume(self, **parts: Any) -> int:
+        """Name what a checkpoint is to hold, and the step to begin with: 0 in a new run.
+
+        In a run that was interrupted the parts are brought back to its newest checkpoint first,
+        and so is all randomness. A part has `state_dict` and `load_state_dict` as models,
+        optimizers and schedules of PyTorch have, or is a generator of NumPy or PyTorch. Call it
+        once all parts are made, before the first step.
+        """
+
+    def checkpoint(self, step: int) -> None:
+        """Keep the parts as they are after `step`, whole or not at all.
+
+        Nothing is written more often than `[train] checkpoint` says, so call it after each step.
+        """
 
 
 TrainFunction: TypeAlias = Callable[[TrainingData, Params, Run], Any]
@@ -90,6 +110,10 @@ ModerateFunction: TypeAlias = Callable[[Shown], str | None]
 """Why a picture must not be shown to labellers at all; None when it may."""
 
 
+def _line(frame: FrameType) -> tuple[str, int]:
+    return frame.f_code.co_filename, frame.f_lineno
+
+
 class Product:
     """A product: `task` says what is learnt, the function under `@product.train` how."""
 
@@ -98,6 +122,10 @@ class Product:
             raise Refused(f"a product's name is made of letters, digits, '-' and '_'; got {name!r}")
         self.name = name
         self.task = task
+        caller = inspect.currentframe()
+        caller = caller.f_back if caller is not None else None
+        self.where = ("product.py", 1) if caller is None else _line(caller)
+        """The file and line that declare it."""
         self._train: TrainFunction | None = None
         self._moderate: ModerateFunction | None = None
 

@@ -9,7 +9,7 @@ from tests.support.projects import everloop, product_with, told, write_project
 
 COMMANDS = ["up", "down", "status", "why", "data", "snapshots", "lineage", "train",
             "evaluate", "verify", "models", "deploy", "rollback", "label", "experiment", "feedback",
-            "privacy", "predict", "serve", "trace", "init"]  # fmt: skip
+            "privacy", "predict", "serve", "trace", "init", "runs", "reproduce"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

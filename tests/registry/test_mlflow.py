@@ -3,12 +3,15 @@
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from everloop.adapters.mlflow_registry import MlflowRegistry
+from everloop.ids import ActionKey
 from everloop.registry.port import Registry
+from everloop.registry.runs import RunStatus
 from everloop.testing.registry import RegistryContract, _record
 
 
@@ -41,6 +44,22 @@ def test_a_run_left_half_written_is_completed(
     assert run.info.status == "FINISHED"
     assert run.data.metrics["loss"] == 0.25
     assert run.data.params["epochs"] == "3"
+
+
+def test_a_run_shows_where_it_is_until_it_is_over(tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    client, seen = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}"), []
+    statuses: tuple[RunStatus, ...] = ("running", "interrupted", "running", "killed", "running")
+    for status in statuses:
+        run_id = _registry(tmp_path).record_run(replace(_record(), status=status), None)
+        seen.append(client.get_run(run_id))
+    assert [run.info.status for run in seen] == ["RUNNING", "KILLED", "RUNNING", *["KILLED"] * 2]
+    assert [run.data.tags["everloop.status"] for run in seen[:2]] == ["running", "interrupted"]
+    assert not seen[2].data.metrics and seen[3].data.metrics["loss"] == 0.25
+    _registry(tmp_path).add_metrics(_record().key, {"holdout/accuracy": 0.5})
+    _registry(tmp_path).add_metrics(ActionKey("train-none"), {"holdout/accuracy": 0.5})
+    assert client.get_run(run_id).data.metrics["holdout/accuracy"] == 0.5
 
 
 def _die_while_making(folder: str) -> None:

@@ -11,8 +11,9 @@ from torch import nn
 from everloop.errors import Refused
 from everloop.product import Product, Run
 from everloop.tasks.image_classification import ImageClassification
-from everloop.training.attempt import Attempt, read_figures, run_training
+from everloop.training.attempt import Attempt, run_training
 from everloop.training.export import export
+from everloop.training.figures import read_figures
 from everloop.training.project_code import load_product
 from everloop_runtime.answers.declared import answer_kind
 from everloop_runtime.model import Graph

@@ -8,10 +8,17 @@ from typing import Any
 
 from everloop.adapters.mlflow_database import ensure_database
 from everloop.errors import Unavailable
-from everloop.ids import BundleId
-from everloop.registry.runs import ModelVersion, RunRecord
+from everloop.ids import ActionKey, BundleId
+from everloop.registry.runs import ModelVersion, RunRecord, RunStatus
 
-_KEY, _BUNDLE = "everloop.key", "everloop.bundle"
+_KEY, _BUNDLE, _STATUS = "everloop.key", "everloop.bundle", "everloop.status"
+_ENDS: Mapping[RunStatus, str] = {
+    "interrupted": "KILLED",
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "killed": "KILLED",
+}
+"""MLflow knows no run that waits to go on; a tag tells it from one that was killed for good."""
 _BATCH = 1000
 _LONGEST = 5000
 """MLflow's own limit for a tag's text."""
@@ -56,8 +63,15 @@ class MlflowRegistry:
                     run_name=record.key.removeprefix("train-")[:8],
                 )
             identity = str(run.info.run_id)
-            if run.info.status == "RUNNING":
+            if run.data.tags.get(_STATUS) == "interrupted":
+                self._client.update_run(identity, "RUNNING")
+            elif run.info.status != "RUNNING":
+                return identity
+            self._describe(identity, record)
+            if record.over:
                 self._fill(identity, record, artifacts)
+            elif record.status == "interrupted":
+                self._end(identity, record)
             return identity
 
     def _find_run(self, key: str) -> Any:
@@ -66,18 +80,36 @@ class MlflowRegistry:
         )
         return found[0] if found else None
 
-    def _fill(self, run: str, record: RunRecord, artifacts: Path | None) -> None:
-        from mlflow.entities import Metric, Param, RunTag
+    def _describe(self, run: str, record: RunRecord) -> None:
+        """What is known before a run has ended, too."""
+        from mlflow.entities import Param, RunTag
 
-        ended = _milliseconds(record.ended_at.timestamp())
         tags = {
             "everloop.snapshot": record.snapshot,
             "everloop.code": record.code,
             "everloop.seed": str(record.seed),
+            "everloop.threads": str(record.threads),
+            "everloop.lives": str(record.lives),
+            _STATUS: record.status,
             _BUNDLE: record.bundle or "",
             "everloop.error": (record.error or "")[:_LONGEST],
+            "mlflow.note.content": "\n\n".join(record.notes)[:_LONGEST],
             **{f"everloop.hardware.{name}": value for name, value in record.hardware.items()},
+            **{f"everloop.git.{name}": value for name, value in record.git.items()},
         }
+        if record.checkpoint is not None:
+            tags["everloop.checkpoint"] = str(record.checkpoint)
+        if "commit" in record.git:
+            tags["mlflow.source.git.commit"] = record.git["commit"]
+        params = [Param(name, str(value)) for name, value in record.params.items()]
+        self._client.log_batch(
+            run, params=params, tags=[RunTag(name, value) for name, value in tags.items()]
+        )
+
+    def _fill(self, run: str, record: RunRecord, artifacts: Path | None) -> None:
+        from mlflow.entities import Metric
+
+        ended = _milliseconds(record.ended_at.timestamp())
         history = [Metric(name, value, at, step) for step, name, value, at in record.history]
         logged = {metric.key for metric in history}
         history += [
@@ -85,19 +117,29 @@ class MlflowRegistry:
             for name, value in record.metrics.items()
             if name not in logged
         ]
-        params = [Param(name, str(value)) for name, value in record.params.items()]
-        self._client.log_batch(
-            run, params=params, tags=[RunTag(name, value) for name, value in tags.items()]
-        )
         for start in range(0, len(history), _BATCH):
             self._client.log_batch(run, metrics=history[start : start + _BATCH])
         if record.environment:
             self._client.log_dict(run, dict(record.environment), "environment.json")
+        for name, text in record.texts.items():
+            self._client.log_text(run, text, name)
         if artifacts is not None:
             self._client.log_artifacts(run, str(artifacts), "artifacts")
-        status = "FINISHED" if record.status == "finished" else "FAILED"
         # The end comes last: until then a repeat fills the run again.
-        self._client.set_terminated(run, status, ended)
+        self._end(run, record)
+
+    def _end(self, run: str, record: RunRecord) -> None:
+        ended = _milliseconds(record.ended_at.timestamp())
+        self._client.set_terminated(run, _ENDS[record.status], ended)
+
+    def add_metrics(self, run: ActionKey, metrics: Mapping[str, float]) -> None:
+        """See `Registry`."""
+        with _translated():
+            found = self._find_run(run)
+            known = {} if found is None else found.data.metrics
+            for name, value in metrics.items():
+                if found is not None and known.get(name) != value:
+                    self._client.log_metric(found.info.run_id, name, value)
 
     def register(
         self, bundle: BundleId, *, run_id: str, tags: Mapping[str, str], files: Path, card: str

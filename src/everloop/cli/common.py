@@ -44,16 +44,28 @@ def by_option(function: _F) -> _F:
 @contextmanager
 def working(what: str) -> Iterator[None]:
     """Show on a terminal that something is under way, and for how long; nothing elsewhere."""
-    if not sys.stderr.isatty():
+    with watching(what):
         yield
+
+
+def _unseen(_what: str) -> None:
+    """Nobody looks."""
+
+
+@contextmanager
+def watching(what: str) -> Iterator[Callable[[str], None]]:
+    """The same, where what is under way changes: tell it to what is yielded."""
+    if not sys.stderr.isatty():
+        yield _unseen
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    text = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), text, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(what, total=None)
-        yield
+        task = progress.add_task(what, total=None)
+        yield lambda now: progress.update(task, description=now)
 
 
 class Count(Protocol):

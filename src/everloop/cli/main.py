@@ -20,6 +20,8 @@ _COMMANDS = {
     "snapshots": "List, show, compare and tag versions of the data set.",
     "lineage": "Which models saw a sample, and which samples a model saw.",
     "train": "Take a snapshot and learn a model from it.",
+    "runs": "List, show and compare training attempts.",
+    "reproduce": "Do a run again from its record, and compare.",
     "evaluate": "Measure a bundle on the hold-out.",
     "verify": "Replay the hold-out through a bundle's live service.",
     "models": "List, show, compare, approve and reject models.",

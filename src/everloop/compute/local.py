@@ -2,14 +2,22 @@
 
 import fcntl
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from everloop.compute.job import Failed, Job, JobState, Running, Succeeded
+from everloop.compute.runner import LOCK, RUNNER
+from everloop.process import started
 from everloop_runtime.files import write_atomic
 
+PROGRESS = "progress"
+"""The file by which a job says that it would go on from further along than it began."""
 _MOST_STARTS = 3
+_PATIENCE_S = 10
 
 
 class LocalEngine:
@@ -23,22 +31,26 @@ class LocalEngine:
         self._runners: list[subprocess.Popen[bytes]] = []
 
     def ensure(self, job: Job) -> JobState:
-        """See `Engine`. A job that was killed is started again, three times in all."""
+        """See `Engine`. A job that was killed is started again, three times in all.
+
+        Starts from which it came further (it wrote the file `progress`) do not count.
+        """
         # Looking at those that have ended lets the kernel forget them.
         self._runners = [runner for runner in self._runners if runner.poll() is None]
         job.folder.mkdir(parents=True, exist_ok=True)
-        if _is_locked(job.folder):
+        if is_running(job.folder):
             return Running()
         ended = job.folder / "exit.json"
         if ended.exists():
             return _read_end(job.folder, json.loads(ended.read_bytes()))
-        starts = _starts(job.folder)
+        starts = 0 if (job.folder / PROGRESS).exists() else _starts(job.folder)
         if starts >= _MOST_STARTS:
             return Failed(
                 f"was killed {starts} times before its end (the machine may have run out of "
                 f"memory); {_last_words(job.folder)}"
             )
         write_atomic(job.folder / "starts.json", json.dumps(starts + 1).encode())
+        (job.folder / PROGRESS).unlink(missing_ok=True)
         self._start(job)
         return Running()
 
@@ -59,13 +71,46 @@ class LocalEngine:
             said.readline()
 
 
-def _is_locked(folder: Path) -> bool:
-    with (folder / "lock").open("ab") as file:
+def is_running(folder: Path) -> bool:
+    """Whether a process of this machine works at the job of a folder."""
+    path = folder / LOCK
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared, so that two who ask do not take each other for the job.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
+
+
+def is_cut_short(folder: Path) -> bool:
+    """Whether a job was begun on this machine, did not come to its end, and nobody works at it."""
+    begun = (folder / "starts.json").exists()
+    return begun and not (folder / "exit.json").exists() and not is_running(folder)
+
+
+def interrupt(folder: Path) -> bool:
+    """End a job without an end, so that it goes on when asked for again; whether it ran.
+
+    Being interrupted on purpose does not count as having been killed.
+    """
+    try:
+        told = json.loads((folder / RUNNER).read_bytes())
+    except (OSError, ValueError):
+        return False
+    pid = int(told["pid"])
+    # A pid is used again after a restart of the machine; its start time is not.
+    if not is_running(folder) or started(pid) != told["started"]:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE_S
+    while is_running(folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if is_cut_short(folder):
+        (folder / PROGRESS).touch()
+    return True
 
 
 def _starts(folder: Path) -> int:

@@ -12,7 +12,7 @@ from everloop.loop.actions.collect import collect
 from everloop.loop.actions.experiment import end_experiment, experiment, take_out
 from everloop.loop.actions.gate import gate
 from everloop.loop.actions.ingest import ingest
-from everloop.loop.actions.jobs import evaluate, train, verify
+from everloop.loop.actions.jobs import evaluate, reproduce, train, verify
 from everloop.loop.actions.monitor import monitor
 from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.actions.register import register
@@ -33,6 +33,7 @@ HANDLERS: Mapping[str, Handler] = {
     "close-request": close_request,
     "snapshot": snapshot,
     "train": train,
+    "reproduce": reproduce,
     "track": track,
     "evaluate": evaluate,
     "gate": gate,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from everloop.action import Action
-from everloop.ids import BundleId, Json, PolicyVersion, SnapshotId
+from everloop.ids import ActionKey, BundleId, Json, PolicyVersion, SnapshotId
 from everloop.policy import Policy, Strategy
 from everloop.state.releases import Mode
 from everloop_runtime.ids import digest_json
@@ -77,6 +77,11 @@ def _unusual(policy: Policy) -> dict[str, Json]:
 def track(run: Action) -> Action:
     """Record a training attempt, good or bad, in the tracker."""
     return Action("track", {"run": run.key})
+
+
+def reproduce(run: ActionKey, request: str) -> Action:
+    """Do a training again from its record, once for each request."""
+    return Action("reproduce", {"run": run, "request": request})
 
 
 def evaluate(policy: Policy, bundle: BundleId, snapshot_id: SnapshotId) -> Action:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from everloop.errors import Conflict, Unavailable
 from everloop.loop.controller import Step, acquire, heed_urgent, take_turn
+from everloop.loop.interrupting import end_trainings
 from everloop.loop.project import Project, Turn
 from everloop.loop.publish import publish
 from everloop.rollout.service import Address, keep_service, stop_service
@@ -38,7 +39,7 @@ def run(
     started: Callable[[Addresses], None],
     acted: Callable[[Step], None],
 ) -> None:
-    """Run until `stop` says so, then stop the servers too.
+    """Run until `stop` says so, then stop the servers and the training too.
 
     Ended otherwise (killed, or by a defect), the servers go on: the next run finds and adopts
     them. While another controller holds the lease, or after it has taken over, this one only
@@ -67,6 +68,7 @@ def _lead(
     pages, log_in = _pages(project, clock())
     started(Addresses(service.url, tracker, pages, log_in))
     _turns(project, fence, clock, stop, acted)
+    end_trainings(project, clock())
     stop_servers(project)
 
 

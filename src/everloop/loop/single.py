@@ -18,13 +18,26 @@ from everloop.state.lease import Fence
 _PAUSE = 0.2
 
 
+def _patiently() -> None:
+    """Nobody looks on."""
+
+
 def run_action(
-    project: Project, action: Action, *, by: str, clock: Callable[[], datetime]
+    project: Project,
+    action: Action,
+    *,
+    by: str,
+    clock: Callable[[], datetime],
+    waiting: Callable[[], None] = _patiently,
 ) -> Outcome:
-    """The final outcome of one Action, which is done now unless it was done before."""
+    """The final outcome of one Action, which is done now unless it was done before.
+
+    `waiting` is called a few times a second until then.
+    """
     if action.kind not in REQUESTABLE:
         raise Refused(f"{action.kind} cannot be asked for singly: {', '.join(REQUESTABLE)} can")
-    ask_loop(project, "act", {"kind": action.kind, "inputs": action.inputs}, by=by, clock=clock)
+    inputs: dict[str, Json] = {"kind": action.kind, "inputs": action.inputs}
+    ask_loop(project, "act", inputs, by=by, clock=clock, waiting=waiting)
     entry = project.journal.entry(action.key)
     assert entry is not None and entry.outcome is not None  # noqa: S101 - the request is done
     return entry.outcome
@@ -37,6 +50,7 @@ def ask_loop(
     *,
     by: str,
     clock: Callable[[], datetime],
+    waiting: Callable[[], None] = _patiently,
 ) -> str:
     """Ask the loop for something and wait for its answer; `Refused` when it says no.
 
@@ -50,6 +64,7 @@ def ask_loop(
             fence = fence or acquire(project, clock())
             if fence is not None:
                 _heed(project, fence, clock)
+            waiting()
             time.sleep(_PAUSE)
     finally:
         if fence is not None:

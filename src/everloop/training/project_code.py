@@ -8,15 +8,27 @@ from everloop.errors import Refused
 from everloop.product import Product
 from everloop_runtime.ids import digest_file, digest_json
 
+CODE, DIFF = "code", "changes.diff"
+"""In a run's folder: the project's files as they were, and how they differed from git's."""
 
-def fingerprint(project: Path) -> str:
-    """Digest of the names and bytes of the project's Python files, hidden folders left out."""
-    files = sorted(
+
+def code_files(project: Path) -> list[Path]:
+    """The project's Python files, hidden folders left out, sorted."""
+    return sorted(
         path
         for path in project.rglob("*.py")
         if not any(part.startswith(".") for part in path.relative_to(project).parts)
     )
-    return digest_json({str(path.relative_to(project)): digest_file(path) for path in files})
+
+
+def code_digests(project: Path) -> dict[str, str]:
+    """The digest of each of them, by its place in the project."""
+    return {str(path.relative_to(project)): digest_file(path) for path in code_files(project)}
+
+
+def fingerprint(project: Path) -> str:
+    """Digest of the names and bytes of the project's Python files, hidden folders left out."""
+    return digest_json(code_digests(project))
 
 
 def load_product(project: Path) -> Product:
@@ -56,3 +68,9 @@ def user_line(error: BaseException, project: Path) -> str:
             where = f"{file.relative_to(project)}:{trace.tb_lineno}"
         trace = trace.tb_next
     return where
+
+
+def shown_line(file: str, line: int, project: Path) -> str:
+    """`file:line` as people of the project know it."""
+    path = Path(file)
+    return f"{path.relative_to(project) if path.is_relative_to(project) else path.name}:{line}"

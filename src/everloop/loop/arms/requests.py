@@ -13,7 +13,9 @@ from everloop.loop.pursuit import STRATEGIES, Pursuit, sent_back
 from everloop.loop.world import Request, World
 from everloop.policy import Policy
 
-REQUESTABLE = frozenset({"ingest", "snapshot", "train", "evaluate", "verify", "clear"})
+REQUESTABLE = frozenset(
+    {"ingest", "snapshot", "train", "track", "reproduce", "evaluate", "verify", "clear"}
+)
 """Actions that a person may ask for singly; none of them moves traffic."""
 
 

@@ -70,10 +70,10 @@ class Detector(nn.Module):
         seen = self.merge[1](eighth + larger(seen, eighth))
         reach = functional.softplus(self.where(seen).flatten(2).transpose(1, 2)) * 4 * STRIDE
         height, width = images.shape[-2:]
-        middle = cells(height, width)
+        middle = cells(height, width).to(images.device)
         edges = torch.cat([middle - reach[..., :2], middle + reach[..., 2:]], dim=-1)
-        size = torch.tensor([width, height, width, height], dtype=edges.dtype)
-        return edges / size, self.what(seen).flatten(2).transpose(1, 2)
+        size = torch.tensor([width, height, width, height]).to(edges)
+        return edges / size, self.what(seen).flatten(2).transpose(1, 2).float()
 
 
 def larger(seen: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -106,13 +106,13 @@ def loss_of(detector: Detector, images: torch.Tensor, labels: list[torch.Tensor]
 def assigned(objects: torch.Tensor, height: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Which cells are taught which object; where several lie over each other, the smallest."""
     if not len(objects):
-        nothing = torch.zeros(0, dtype=torch.long)
+        nothing = torch.zeros(0, dtype=torch.long, device=objects.device)
         return nothing, nothing
-    size = torch.tensor([width, height])
+    size = torch.tensor([width, height]).to(objects)
     middle = (objects[:, 1:3] + objects[:, 3:]) / 2 * size
     half = (objects[:, 3:] - objects[:, 1:3]) / 2 * size
     reach = torch.clamp(0.9 * half, STRIDE / 2, REACH * STRIDE)
-    away = ((cells(height, width)[:, None] - middle) / reach).abs().amax(-1)
+    away = ((cells(height, width).to(objects)[:, None] - middle) / reach).abs().amax(-1)
     area = torch.where(away > 1, torch.inf, half.prod(-1))
     smallest, owner = area.min(dim=1)
     places = smallest.isfinite().nonzero()[:, 0]

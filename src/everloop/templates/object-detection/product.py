@@ -9,6 +9,7 @@ from torch import nn
 
 from everloop.product import Params, Product, Run, TrainingData
 from everloop.tasks.object_detection import ObjectDetection
+from everloop.training.early_stopping import EarlyStopping
 
 # Your classes, as your label files call them; size is (height, width), multiples of 32.
 product = Product(
@@ -18,20 +19,30 @@ product = Product(
 
 @product.train
 def train(data: TrainingData, params: Params, run: Run) -> nn.Module:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images = torch.from_numpy(data.images())
     labels = [torch.from_numpy(objects) for objects in data.labels()]
-    model = Detector(images.shape[1], len(data.classes), int(params["width"])).train()
+    # Nothing is learnt from what is put aside: it tells when to stop, and which epoch was best.
+    order, count = torch.randperm(len(images)), int(params["aside"] * len(images))
+    aside, taught = order[:count], order[count:]
+    model = Detector(images.shape[1], len(data.classes), int(params["width"])).to(device).train()
     kept = copy.deepcopy(model)
     epochs, batch = int(params["epochs"]), int(params["batch_size"])
-    steps = epochs * -(-len(images) // batch)
+    steps = epochs * -(-len(taught) // batch)
     optimizer = torch.optim.AdamW(model.parameters(), lr=params["learning_rate"], weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, params["learning_rate"], steps, pct_start=0.15
     )
-    for epoch in range(epochs):
+    stopping = EarlyStopping(kept, int(params["patience"]))
+    parts = {"optimizer": optimizer, "schedule": schedule, "stopping": stopping}
+    begin = run.resume(model=model, kept=kept, **parts)
+    for epoch in range(begin, epochs):
         total = 0.0
-        for rows in torch.split(torch.randperm(len(images)), batch):
-            loss = loss_of(model, *augmented(images[rows], [labels[row] for row in rows]))
+        for rows in torch.split(taught[torch.randperm(len(taught))], batch):
+            seen, objects = augmented(images[rows], [labels[row] for row in rows])
+            # On a GPU with half the bits.
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                loss = loss_of(model, seen.to(device), [one.to(device) for one in objects])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -39,8 +50,17 @@ def train(data: TrainingData, params: Params, run: Run) -> nn.Module:
             schedule.step()
             follow(kept, model, schedule.last_epoch)
             total += float(loss.detach()) * len(rows)
-        run.log(epoch, loss=total / len(images))
-    return kept
+        run.log(epoch, loss=total / len(taught))
+        if count:
+            with torch.no_grad():
+                objects = [labels[row].to(device) for row in aside]
+                loss = loss_of(kept.eval(), images[aside].to(device), objects)
+            kept.train()
+            run.log(epoch, aside_loss=float(loss))
+            if stopping.after(float(loss)):
+                break
+        run.checkpoint(epoch)
+    return stopping.best()
 
 
 def follow(kept: nn.Module, model: nn.Module, step: int) -> None:
