@@ -39,7 +39,7 @@ holdout_share = 1.5
     assert lines[1].startswith("  line 2: level = 3:")
     assert "0, 1 or 2" in lines[1]
     assert lines[2].startswith("  line 5: train.epochs: there is no such setting")
-    assert "allowed: min_labels, new_labels, params, seed, threads, timeout" in lines[2]
+    assert "allowed: checkpoint, memory, min_labels, new_labels, params" in lines[2]
     assert lines[3].startswith('  line 6: train.seed = "x":')
     assert lines[4].startswith("  line 9: rollout.shares")
     assert "larger than the one before" in lines[4]
