@@ -37,6 +37,9 @@ def wire(port: int, workers: int) -> None:
     class Empty:
         epoch = 0
 
+        def refused(self, _head: Head, _problem: Problem) -> None:
+            """Nothing is counted here."""
+
         def admit(self, _head: Head) -> int | Problem:
             return 1_000_000
 

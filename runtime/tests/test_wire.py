@@ -83,6 +83,33 @@ def test_who_sends_a_byte_at_a_time_is_cut_off_within_ten_seconds(
     assert b"did not arrive within" in answer
 
 
+def test_what_is_refused_before_it_is_whole_is_counted(service: Running) -> None:
+    def counted() -> dict[str, float]:
+        with _connected(service) as connection:
+            connection.sendall(
+                b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+            )
+            lines = _read(connection).decode().splitlines()
+        found = (line.rsplit(" ", 1) for line in lines if line.startswith("everloop_refused_total"))
+        return {name.split('"')[1]: float(value) for name, value in found}
+
+    before = counted()
+    requests = {
+        "400": b"this is no request\r\n\r\n",
+        "431": b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: " + b"x" * 40_000 + b"\r\n\r\n",
+        "413": _post(b"").replace(b"Content-Length: 0", b"Content-Length: 999999999999"),
+        "404": b"GET /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    }
+    for status, request in requests.items():
+        with _connected(service) as connection:
+            connection.sendall(request)
+            assert _status(_read(connection)) == int(status)
+    after = counted()
+    assert {status: after[status] - before.get(status, 0) for status in requests} == dict.fromkeys(
+        requests, 1
+    )
+
+
 def test_many_in_one_packet_are_answered_in_their_order(service: Running) -> None:
     pictures = [flat(grey) for grey in (10, 240) * 10]
     last = "Connection: close"

@@ -173,7 +173,7 @@ def product_up(project: Path) -> Iterator["subprocess.Popen[str]"]:
         everloop(project, "down")
 
 
-def until(what: Callable[[], Any], seconds: float = 120, why: str = "") -> Any:
+def until(what: Callable[[], Any], seconds: float = 300, why: str = "") -> Any:
     """The first true value of `what`; fails after `seconds`. Asking takes a third of the time."""
     deadline = time.monotonic() + seconds
     while (asked := time.monotonic()) < deadline:

@@ -98,6 +98,11 @@ class Arriving:
         self._known: _Known | None = None
         self._last = (b"", b"")
 
+    @property
+    def head(self) -> Head:
+        """Of the request that arrives, as far as it is known."""
+        return self._head or Head(b"", self._peer)
+
     def feed(self, data: bytes) -> None:
         """What has arrived."""
         known = self._known

@@ -88,6 +88,10 @@ class Application(Protocol):
         """At the end of the head: how many bytes the body may have, or why it is refused."""
         ...
 
+    def refused(self, head: Head, problem: Problem) -> None:
+        """A request is refused before it is whole; its head may not be whole either."""
+        ...
+
     def answer(self, request: Request) -> None:
         """Have a whole request answered, now or later; raises nothing."""
         ...

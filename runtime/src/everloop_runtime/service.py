@@ -133,7 +133,7 @@ class Service:
         problem = None if head.path in _OPEN_TO_ALL else self._guard.check(head)
         problem = problem or self._no_route(head)
         if problem is not None:
-            return self._noted(head, problem)
+            return problem
         head.route = self._handler(head)
         if head.method != "POST":
             return 0
@@ -202,18 +202,18 @@ class Service:
         self._refuse(request, Problem(500, "the service has a defect", "tell whoever runs it"))
 
     def _refuse(self, request: Request, problem: Problem) -> None:
-        self._noted(request.head, problem)
+        self.refused(request.head, problem)
         lines = problem.header_lines() + id_line(request, self.predictor.new_id)
         request.answer(problem.status, problem.body(), lines)
 
     def _refused(self, request: Request, problem: Problem) -> None:
-        self._noted(request.head, problem)
+        self.refused(request.head, problem)
 
-    def _noted(self, head: Head, problem: Problem) -> Problem:
+    def refused(self, head: Head, problem: Problem) -> None:
+        """Count and log what is refused, and have it told as the client's protocol wants."""
         problem.plain = head.path.startswith("/v2")
         self.figures.count("everloop_refused", (str(problem.status),))
         self.log.refused(head, problem)
-        return problem
 
     # The handlers that are not for samples.
 

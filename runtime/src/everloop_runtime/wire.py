@@ -124,6 +124,7 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         self._closing, self._keep = True, False
+        self._shared.application.refused(self._arriving.head, problem)
         if self._answering is None:
             body = problem.body()
             head = self._head(problem.status, JSON, len(body))
