@@ -164,7 +164,7 @@ def _judge(project: Project, bundle: BundleId, accuracy: float, fence: Fence) ->
     snapshot = SnapshotId("5" * 64)
     done: Mapping[str, tuple[Action, dict[str, Json]]] = {
         "judge": (
-            kinds.evaluate(bundle, snapshot),
+            kinds.evaluate(project.policy, bundle, snapshot),
             {"evaluation": "e", "metrics": {"accuracy": accuracy}, "quality": "accuracy"},
         ),
         "gate": (

@@ -2,6 +2,7 @@
 
 from everloop.errors import Refused
 from everloop.ids import BundleId
+from everloop.loop.checklist import check_answered
 from everloop.loop.models import JudgedModel, judged_model, judged_models
 from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import page
@@ -53,6 +54,8 @@ def _decide(asked: Asked, *, approved: bool) -> Answer:
     comment = asked.form().get("comment", "").strip()[:_LONGEST_COMMENT]
     if approved and not model.passed:
         raise Refused(f"bundle {model.bundle[:8]} did not pass its gates; it cannot be approved")
+    if approved:
+        check_answered(project, model.bundle)
     by = asked.who.name
     project.decisions.record(model.bundle, approved=approved, by=by, comment=comment, now=asked.now)
     asked.record("approve" if approved else "reject", bundle=model.bundle, comment=comment)
