@@ -1,10 +1,12 @@
 """`everloop evaluate`: measure a bundle on the hold-out."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, find_bundle, show, working
+from everloop.cli.common import by_option, common_options, emit, find_bundle, show, table, working
 from everloop.cli.program import Program
 from everloop.errors import Refused
 
@@ -37,4 +39,26 @@ def command(
     if outcome.error:
         raise Refused(outcome.error)
     told = {"bundle": bundle_id, **outcome.result}
-    emit(told) if as_json else show(told)
+    if as_json:
+        emit(told)
+        return
+    named = ("bundle", "evaluation", "samples", "report")
+    show({name: told[name] for name in named if name in told})
+    table(("metric", "value", "95% interval"), measured_rows(outcome.result))
+
+
+def measured_rows(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Metrics with their intervals, then what else was measured, as a table has them."""
+    intervals = result.get("intervals", {})
+    rows = [(n, _figure(v), _between(intervals.get(n))) for n, v in result["metrics"].items()]
+    return rows + [(n, f"{v:.4g}", "") for n, v in sorted(result.get("facts", {}).items())]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _between(bounds: Sequence[float | None] | None) -> str:
+    if not bounds or None in bounds:
+        return ""
+    return " to ".join(map(_figure, bounds))
