@@ -1,6 +1,7 @@
 """What is said on a card, in which order."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from everloop.evaluation.card import answers_of, calibration_of
@@ -20,6 +21,7 @@ from everloop.evaluation.cards.blocks import (
 from everloop.evaluation.cards.told import Told
 from everloop.evaluation.mistakes import Taken
 from everloop.evaluation.report import Report
+from everloop.labels import BoxesLabel, ClassesLabel, ClassLabel, ValueLabel, decode
 
 _WEAKEST, _MOST_NAMES, _MOST_PAIRS, _LONG = 8, 30, 12, 80
 
@@ -155,7 +157,7 @@ def matrix(taken: Sequence[Taken], names: Sequence[str]) -> Grid:
 def _worst(told: Told, report: Report) -> Iterable[Block]:
     shown = []
     for each in report.examples:
-        lines = [f"truth: {_short(each.truth)}", f"answer: {_short(each.answer)}"]
+        lines = [f"truth: {in_words(each.truth)}", f"answer: {in_words(each.answer)}"]
         if each.confidence is not None:
             lines.append(f"confidence {each.confidence:.3f}")
         lines.append(f"{told.evaluation.quality} {each.quality:.3f}")
@@ -171,7 +173,7 @@ def _what_is_shown(told: Told) -> str:
     if told.no_pictures:
         return told.no_pictures
     if not told.pictures:
-        return "The answers that are furthest off, the surest of wrong ones first."
+        return "The answers that are furthest off; of wrong ones the surest first."
     kind = told.draft.answer["kind"]
     how = (
         "drawn boxes in green, answered ones in red"
@@ -280,5 +282,20 @@ def _between(low: float, high: float, *, sign: bool = False) -> str:
     return f"{low:+.4f} to {high:+.4f}" if sign else f"{low:.4f} to {high:.4f}"
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _LONG else f"{text[:_LONG]}..."
+def in_words(text: str) -> str:
+    """A label or answer as people read it, of bounded length.
+
+    >>> in_words('{"value":370.0579}'), in_words('{"classes":[]}'), in_words("cat")
+    ('370.1', 'none', 'cat')
+    """
+    match decode(text):
+        case ClassLabel(name):
+            told = name
+        case ClassesLabel(names):
+            told = ", ".join(names) or "none"
+        case ValueLabel(value):
+            told = f"{value:.4g}"
+        case BoxesLabel(boxes):
+            counts = Counter(box.label for box in boxes)
+            told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "no box"
+    return told if len(told) <= _LONG else f"{told[:_LONG]}..."
