@@ -103,6 +103,11 @@ class _Sleeping:
         self.site = self.site or self._wake()
         return self.site.admit(head)
 
+    def refused(self, head: "Head", problem: "Problem") -> None:
+        """As the site does; what is refused before somebody came is nobody's."""
+        if self.site is not None:
+            self.site.refused(head, problem)
+
     def answer(self, request: "Request") -> None:
         """As the site does, which has admitted it."""
         assert self.site is not None  # noqa: S101 - `admit` woke it

@@ -109,11 +109,15 @@ class Site:
         except EverloopError as error:
             passed = _problem_of(error)
         if isinstance(passed, Problem):
-            self._log.refused(head, passed)
             if head.method != "GET":
                 return passed
+            self.refused(head, passed)
         head.route = passed
         return passed.route.most if isinstance(passed, Passed) else 0
+
+    def refused(self, head: Head, problem: Problem) -> None:
+        """Log what is refused before it is whole."""
+        self._log.refused(head, problem)
 
     def answer(self, request: Request) -> None:
         """Have a whole request answered."""
