@@ -23,6 +23,7 @@ bench: setup         ## each benchmark beside what it is measured against
 	@$(BIN)/python benchmarks/bench_snapshot.py
 	@$(BIN)/python benchmarks/bench_sources.py
 	@$(BIN)/python benchmarks/bench_import.py
+	@$(BIN)/python benchmarks/bench_tune.py
 
 setup: $(VENV)/installed
 

@@ -4,15 +4,19 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.support.pictures import png
 from tests.support.projects import product_up, service_of, told, until
+from tests.support.table_project import write_table_project
 from tools.policy_page import PAGE, page
 
 from everloop.cli.main import everloop as commands
+from everloop.product import Product
+from everloop.tasks.image_classification import ImageClassification
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -149,6 +153,28 @@ def test_the_readme_is_followed_top_to_bottom(followed: Path) -> None:
         *("init", "data", "train", "evaluate", "verify", "up"),  # run above
         "label",  # `label answer` needs a task; tests/test_kill.py and tests/cli have them
     }
+
+
+def test_the_page_of_tuning_is_followed(tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    blocks = _BLOCK.findall((ROOT / "docs" / "tuning.md").read_text(encoding="utf-8"))
+    (space,) = [text for language, text in blocks if language == "python"]
+    product = Product("p", task=ImageClassification("ab", (8, 8), 1))
+    exec(space, {"product": product})  # noqa: S102 - it is our own page
+    assert product.search_space is not None
+    project = write_table_project(tmp_path / "busy")
+    (told_to_run,) = [text for language, text in blocks if language == "sh"]
+    for line in told_to_run.splitlines():
+        _run(line, project)
+    every = told(project, "studies", "show")
+    assert _params(project) == every["best"]["params"]
+    other = next(one for one in every["all"] if one["params"] != every["best"]["params"])
+    told(project, "studies", "apply", "--trial", str(other["trial"]))
+    assert _params(project) == other["params"]
+
+
+def _params(project: Path) -> object:
+    return tomllib.loads((project / "everloop.toml").read_text())["train"]["params"]
 
 
 def _traced(command: str, folder: Path) -> bool:

@@ -49,6 +49,11 @@ class Layout:
         return self.root / "jobs"
 
     @property
+    def studies(self) -> Path:
+        """One folder a study of `everloop tune`, named by its id."""
+        return self.root / "studies"
+
+    @property
     def capture(self) -> Path:
         """Segments of answered requests, written by the service, moved to `data` by the loop."""
         return self.root / "capture"

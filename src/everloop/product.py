@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from everloop.errors import Refused
 from everloop.ids import Json
+from everloop.space import Constraint, Dimension, Goal, Space
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,6 +129,7 @@ class Product:
         """The file and line that declare it."""
         self._train: TrainFunction | None = None
         self._moderate: ModerateFunction | None = None
+        self._space: Space | None = None
 
     def train(self, function: TrainFunction) -> TrainFunction:
         """Use as `@product.train`: what `function` returns is exported to ONNX."""
@@ -135,6 +137,26 @@ class Product:
             raise Refused(f"product {self.name!r} already has a training function")
         self._train = function
         return function
+
+    def space(
+        self,
+        dimensions: Mapping[str, Dimension],
+        *,
+        metric: str | None = None,
+        goal: Goal | None = None,
+        watch: str | None = None,
+        where: Constraint | None = None,
+    ) -> None:
+        """Declare what `everloop tune` varies: parameters by name, each Float, Int or Choice.
+
+        `metric`: the task's metric to judge by, its quality by default; `goal`: whether more or
+        less of it is better, told by its name by default. `watch`: what the training function
+        logs and attempts are stopped early by. `where`: says of a point whether it is worth
+        trying. Raises `Refused` with all mistakes.
+        """
+        if self._space is not None:
+            raise Refused(f"product {self.name!r} already has a search space")
+        self._space = Space(dimensions, metric, goal, watch, where)
 
     def moderate(self, function: ModerateFunction) -> ModerateFunction:
         """Use as `@product.moderate`: a reason from `function` holds a picture back."""
@@ -147,6 +169,11 @@ class Product:
     def moderation(self) -> ModerateFunction | None:
         """The function given to `@product.moderate`, if there is one."""
         return self._moderate
+
+    @property
+    def search_space(self) -> Space | None:
+        """What was given to `space`, if there is any."""
+        return self._space
 
     @property
     def training_function(self) -> TrainFunction:

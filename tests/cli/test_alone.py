@@ -8,8 +8,9 @@ from tests.support.pictures import bar
 from tests.support.projects import everloop, product_with, told, write_project
 
 COMMANDS = ["up", "down", "status", "why", "data", "snapshots", "lineage", "train",
-            "evaluate", "verify", "models", "deploy", "rollback", "label", "experiment", "feedback",
-            "privacy", "predict", "serve", "trace", "init", "runs", "reproduce"]  # fmt: skip
+            "tune", "studies", "evaluate", "verify", "models", "deploy", "rollback", "label",
+            "experiment", "feedback", "privacy", "predict", "serve", "trace", "init",
+            "runs", "reproduce"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from everloop.adapters.mlflow_page import mlflow_page
 from everloop.adapters.mlflow_registry import MlflowRegistry
+from everloop.adapters.mlflow_studies import MlflowStudies
 from everloop.app.declaration import read_declaration
 from everloop.app.settings import read_settings
 from everloop.app.storage import open_data, storage_options
@@ -29,6 +30,7 @@ from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Leases
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
+
 
 _PYTHON = (sys.executable, "-m")
 
@@ -73,6 +75,7 @@ def assemble(path: Path) -> Project:
         erasing=Erasing(database),
         engine=LocalEngine(),
         registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
+        studies=MlflowStudies(tracking, layout.tracking_artifacts, declaration.product),
         tracker=mlflow_page(
             tracking,
             layout.tracking_artifacts,

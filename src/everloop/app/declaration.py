@@ -33,6 +33,7 @@ def read_declaration(layout: Layout, command: tuple[str, ...]) -> Declaration:
         by_declaration(told["task"]),
         code,
         moderates=bool(told.get("moderates", False)),
+        space=told.get("space"),
     )
 
 

@@ -17,5 +17,6 @@ def command(project: Path) -> None:
         "product": product.name,
         "task": dict(product.task.declaration()),
         "moderates": product.moderation is not None,
+        "space": None if product.search_space is None else product.search_space.declaration(),
     }
     click.echo(canonical_json(told).decode())

@@ -22,6 +22,8 @@ _COMMANDS = {
     "train": "Take a snapshot and learn a model from it.",
     "runs": "List, show and compare training attempts.",
     "reproduce": "Do a run again from its record, and compare.",
+    "tune": "Search for better parameters.",
+    "studies": "What searches for parameters have found; take it over.",
     "evaluate": "Measure a bundle on the hold-out.",
     "verify": "Replay the hold-out through a bundle's live service.",
     "models": "List, show, compare, approve and reject models.",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from everloop.compute.engine import Engine
 from everloop.compute.kept import PageServer
@@ -16,6 +17,7 @@ from everloop.layout import Layout
 from everloop.policy import Policy
 from everloop.privacy.rules import Rules
 from everloop.registry.port import Registry
+from everloop.registry.studies import StudyBook
 from everloop.rollout.tally import Tallies
 from everloop.state.access import Access
 from everloop.state.audit import Audit
@@ -46,6 +48,8 @@ class Declaration:
     """Fingerprint of the project's own code."""
     moderates: bool = False
     """Whether it has a function marked `@product.moderate`."""
+    space: Mapping[str, Any] | None = None
+    """What `product.space` declares, as `Space.declaration` tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Project:
     erasing: Erasing
     engine: Engine
     registry: Registry
+    studies: StudyBook
     tracker: PageServer
     """The registry's own page."""
     pages: PageServer

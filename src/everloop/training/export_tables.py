@@ -40,7 +40,7 @@ def export_table(
     """
     import numpy as np
 
-    expected = np.asarray(_answers(model, inputs, kind), np.float32).reshape(len(inputs), -1)
+    expected = np.asarray(table_answers(model, inputs, kind), np.float32).reshape(len(inputs), -1)
     if expected.shape[1:] != kind.shape:
         raise Refused(
             f"the model gives {expected.shape[1:]} for a sample, where {kind.shape} is wanted: "
@@ -61,7 +61,11 @@ def export_table(
     return data, expected
 
 
-def _answers(model: Any, inputs: "NDArray[np.float32]", kind: AnswerKind) -> Any:
+def table_answers(model: Any, inputs: "NDArray[np.float32]", kind: AnswerKind) -> Any:
+    """What the framework itself answers to rows `[N, features]`: figures or probabilities.
+
+    Raises `Refused` for a model without probabilities where they are wanted.
+    """
     if kind.output != "probabilities":
         return model.predict(inputs)
     if not hasattr(model, "predict_proba"):

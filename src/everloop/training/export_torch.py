@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _OPSET = 18
+_BATCH = 256
 _CANDIDATES = 300
 """Boxes a picture that the graph hands on to non-maximum suppression."""
 
@@ -67,6 +68,28 @@ def export_torch(
             f"{shape} is wanted for each: it is to return {wanted}"
         )
     return _traced(served, taken, output_of(kind)), expected
+
+
+def torch_answers(
+    model: torch.nn.Module, inputs: "NDArray[Any]", kind: AnswerKind
+) -> "NDArray[np.float32]":
+    """What the framework itself answers to samples `[N, ...]`, in batches of bounded size.
+
+    Raises `Refused` when the model cannot be run as it would be served.
+    """
+    import numpy as np
+
+    head, wanted = HEADS[kind.name]
+    served = _Served(model, head).cpu().eval()
+    try:
+        with torch.no_grad():
+            parts = [
+                served(torch.from_numpy(inputs[at : at + _BATCH])).numpy()
+                for at in range(0, len(inputs), _BATCH)
+            ]
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise Refused(f"the model cannot be run as served: {error}; wanted: {wanted}") from error
+    return np.concatenate(parts)
 
 
 class _Served(torch.nn.Module):

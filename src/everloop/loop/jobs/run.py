@@ -10,11 +10,13 @@ from everloop.loop.jobs.evaluate import evaluate
 from everloop.loop.jobs.filter import filter_samples
 from everloop.loop.jobs.folder import JobFolder, OpenData, open_job
 from everloop.loop.jobs.train import reproduce, train
+from everloop.loop.jobs.tune import tune
 from everloop.loop.jobs.verify import verify
 
 JOBS: Mapping[str, Callable[[JobFolder], Mapping[str, Json]]] = {
     "train": train,
     "reproduce": reproduce,
+    "tune": tune,
     "evaluate": evaluate,
     "verify": verify,
     "filter": filter_samples,
