@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from everloop.evaluation.resampling import interval, metric_draws
 from everloop.labels import ValueLabel, encode
+from everloop.tasks.detection_scores import coco_by_class, coco_by_size
 from everloop.tasks.image_classification import ImageClassification
 from everloop.tasks.image_retrieval import ImageRetrieval
 from everloop.tasks.multi_label import MultiLabelClassification
@@ -81,6 +82,20 @@ def test_boxes_of_some_images_have_cocos_figures_of_those() -> None:
         which = np.flatnonzero(row)
         expected = task.score(values[which], [targets[image] for image in which])
         assert {n: each[place] for n, each in found.items()} == pytest.approx(dict(expected))
+
+
+def test_each_class_and_size_of_boxes_has_its_own_figure() -> None:
+    pytest.importorskip("pycocotools", reason="the extra `detection` is not installed")
+    task, values, targets = _boxes()
+    found = coco_by_class(values, targets, task.classes)
+    assert set(found) == {"map_50[a]", "map_50[b]", "map_50[c]"}
+    whole = task.score(values, targets)["map_50"]
+    assert np.mean(list(found.values())) == pytest.approx(whole)
+    # Sides of a tenth to three tenths: below 32 pixels of 100, above 96 of 1,000.
+    small = coco_by_size(values, targets, 3, [(100, 100)] * 20)
+    large = coco_by_size(values, targets, 3, [(1000, 1000)] * 20)
+    assert small["map_small"] > 0 and math.isnan(small["map_large"])
+    assert large["map_large"] > 0 and math.isnan(large["map_small"])
 
 
 def test_nothing_drawn_has_no_figure_and_nothing_answered_has_none_right() -> None:

@@ -69,6 +69,19 @@ def coco_by_size(
     return {n: v if v >= 0 else float("nan") for n, v in zip(names, found, strict=True)}
 
 
+def coco_by_class(
+    values: "NDArray[np.float32]", targets: "Sequence[NDArray[np.float32]]", classes: Sequence[str]
+) -> dict[str, float]:
+    """AP at an overlap of one half of each class that was drawn, as `map_50[name]`."""
+    judged = coco_judged(values, targets, len(classes))
+    if judged is None:
+        return {}
+    # Overlaps, recalls, classes, sizes (the first: all), boxes an image (the last: 100).
+    curves = judged.eval["precision"][0, :, :, 0, -1]
+    found = zip(classes, curves.mean(axis=0).tolist(), strict=True)
+    return {f"map_50[{name}]": value for name, value in found if value >= 0}
+
+
 def coco_judged(
     values: "NDArray[np.float32]",
     targets: "Sequence[NDArray[np.float32]]",

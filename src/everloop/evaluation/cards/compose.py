@@ -19,7 +19,7 @@ from everloop.evaluation.cards.blocks import (
     Shown,
 )
 from everloop.evaluation.cards.told import Told
-from everloop.evaluation.mistakes import Taken
+from everloop.evaluation.mistakes import MISSED, NOTHING, Taken
 from everloop.evaluation.report import Report
 from everloop.labels import BoxesLabel, ClassesLabel, ClassLabel, ValueLabel, decode
 
@@ -107,6 +107,10 @@ def _weak(told: Told, report: Report) -> Iterable[Block]:
         ("slice", told.evaluation.quality, "samples"),
         tuple((s.name, f"{s.quality:.3f}", str(len(s.rows))) for s in slices),
     )
+    by_class = [(n, v) for n, v in report.facts.items() if n.startswith("map_50[")]
+    if by_class:
+        told_first = sorted(by_class, key=lambda item: item[1])[:_MOST_NAMES]
+        yield Grid(("class", "value"), tuple((n, f"{v:.3f}") for n, v in told_first))
     found = report.discovery
     if found is None or not found.tried:
         return
@@ -145,13 +149,15 @@ def _names(taken: Sequence[Taken]) -> list[str]:
 def matrix(taken: Sequence[Taken], names: Sequence[str]) -> Grid:
     """The confusion matrix: a row for each truth, coloured by its share of that truth."""
     counts = {(each.truth, each.answer): each.count for each in taken}
+    # What was missed is no truth, and nothing is no answer.
+    answers = [name for name in names if name != NOTHING]
     rows, shades = [], []
-    for truth in names:
-        own = [counts.get((truth, answer), 0) for answer in names]
+    for truth in [name for name in names if name != MISSED]:
+        own = [counts.get((truth, answer), 0) for answer in answers]
         total = max(1, sum(own))
         rows.append((truth, *map(str, own)))
         shades.append((None, *(count / total for count in own)))
-    return Grid(("truth \\ answer", *names), tuple(rows), tuple(shades))
+    return Grid(("truth \\ answer", *answers), tuple(rows), tuple(shades))
 
 
 def _worst(told: Told, report: Report) -> Iterable[Block]:

@@ -22,6 +22,7 @@ from everloop.loop.jobs.folder import JobFolder
 from everloop.loop.jobs.rendering import MakeRenderer
 from everloop.policy import EvaluationPolicy, PrivacyPolicy
 from everloop.privacy.rules import rules_in_force
+from everloop.tasks.detection_scores import coco_by_class
 from everloop.tasks.task import Learnable
 from everloop.training.project_code import fingerprint
 from everloop_runtime.answers.boxes import Boxes
@@ -55,6 +56,8 @@ def study(
     if not np.isfinite(outputs.values).all():
         return Report(digest, finite(facts), notes=("some answers are no numbers",))
     sure = task.confidences(outputs.values)
+    if isinstance(model.kind, Boxes):
+        facts |= coco_by_class(outputs.values, held.targets, task.classes)
     bins = _reliability(model, held, evaluation, sure)
     notes: list[str] = []
     tried = _robustness(model, held, task, policy, notes)
