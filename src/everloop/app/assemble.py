@@ -31,7 +31,6 @@ from everloop.state.lease import Leases
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
 
-
 _PYTHON = (sys.executable, "-m")
 
 
