@@ -63,13 +63,14 @@ def seen(driver: "Chrome", script: str, seconds: float = 30) -> Any:
     return until(lambda: driver.execute_script(careful), seconds, script)
 
 
-def accessible(driver: "Chrome") -> list[str]:
-    """What axe finds wrong with the page that is open, a line each."""
+def accessible(driver: "Chrome", *rules: str) -> list[str]:
+    """What axe finds wrong with the page that is open, a line each; by some rules or by all."""
     driver.execute_script(_AXE.read_text(encoding="utf-8"))
     found = driver.execute_async_script(
         "const done = arguments[arguments.length - 1];"
-        "axe.run(document, {runOnly: arguments[0]}).then(r => done(r.violations));",
-        list(_DEEP),
+        "axe.run(document, {runOnly: arguments[0], resultTypes: ['violations']})"
+        ".then(r => done(r.violations));",
+        {"type": "rule" if rules else "tag", "values": list(rules or _DEEP)},
     )
     return [
         f"{driver.current_url}: {rule['id']}: {node['html'][:150]} {node['failureSummary'][:200]}"

@@ -111,8 +111,9 @@ def test_models_are_compared_by_every_metric_that_either_has() -> None:
     rows = {row.name: row.difference for row in compared(one, two)}
     assert rows["accuracy"] == pytest.approx(0.05) and rows["f1"] is None
     assert [row.bundle for row in model_rows([one, two], {})] == [CANARY, CHAMPION]
-    assert model_view(one, None, "", by_person=True).awaited
-    assert not model_view(one, None, "", by_person=False).awaited
+    assert model_view(two, None, "", by_person=True).awaited
+    assert not model_view(one, None, "", by_person=True).awaited, "it is live already"
+    assert not model_view(two, None, "", by_person=False).awaited
 
 
 def test_each_key_stands_for_one_class_and_for_nothing_else() -> None:

@@ -206,7 +206,7 @@ def _once_a_thread(open_project: "Callable[[], Project]") -> Callable[[], Opened
 
 
 def _problem_of(error: EverloopError) -> Problem:
-    status = _STATUS.get(type(error), 500)
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
     return Problem(status, str(error), _DOES.get(status, "tell whoever runs it"))
 
 

@@ -39,6 +39,8 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("GET", "/models", LOOKS, models.show_all),
         Route("GET", "/models/compare", LOOKS, models.compare),
         Route("GET", "/models/{bundle}", LOOKS, models.show_one),
+        Route("GET", "/models/{bundle}/card", LOOKS, models.show_card),
+        Route("POST", "/models/{bundle}/checklist", DECIDES, models.sign, most=_FORM),
         Route("POST", "/models/{bundle}/approve", DECIDES, models.approve, most=_FORM),
         Route("POST", "/models/{bundle}/reject", DECIDES, models.reject, most=_FORM),
         Route("GET", "/releases", LOOKS, releases.show),

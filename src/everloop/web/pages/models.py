@@ -2,13 +2,18 @@
 
 from everloop.errors import Refused
 from everloop.ids import BundleId
-from everloop.loop.checklist import check_answered
+from everloop.loop.checklist import answer, check_answered
+from everloop.loop.checklist import asked as questions
 from everloop.loop.models import JudgedModel, judged_model, judged_models
+from everloop.loop.models import compared as paired_on_hold_out
+from everloop.state.checklists import SAID
 from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import page
 from everloop.web.views.models import compared, model_rows, model_view
 
 _LONGEST_COMMENT = 2000
+_CARD_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+"""A card carries its own style and pictures, and nothing in it may run."""
 
 
 def show_all(asked: Asked) -> Answer:
@@ -28,15 +33,52 @@ def show_one(asked: Asked) -> Answer:
     by_person = project.policy.approval.by == "person"
     decision = project.decisions.of(model.bundle)
     view = model_view(model, decision, card, by_person=by_person)
+    path = project.layout.cards / f"{model.bundle}.html"
     others = [m.bundle for m in judged_models(project) if m.bundle != model.bundle]
-    return page(asked, "model.html", title=f"Model {model.bundle[:8]}", view=view, others=others)
+    return page(
+        asked,
+        "model.html",
+        title=f"Model {model.bundle[:8]}",
+        view=view,
+        others=others,
+        questions=questions(project, model.bundle),
+        said=SAID,
+        has_page=path.is_file(),
+    )
 
 
 def compare(asked: Asked) -> Answer:
-    """Two models side by side, each on the hold-out it was judged on."""
+    """Two models side by side: with intervals on a hold-out that measured both, else plainly."""
     one, two = (_find(asked, asked.argument(name)) for name in ("one", "two"))
+    try:
+        paired = paired_on_hold_out(asked.project, one, two)
+    except Refused:
+        # What was measured once may be gone since; the figures that were noted are not.
+        paired = None
     rows = compared(one, two)
-    return page(asked, "compare.html", title="Compare models", one=one, two=two, rows=rows)
+    return page(
+        asked, "compare.html", title="Compare models", one=one, two=two, rows=rows, paired=paired
+    )
+
+
+def show_card(asked: Asked) -> Answer:
+    """The card with its pictures and plots, as a page that runs nothing and asks for nothing."""
+    model = _find(asked, asked.named["bundle"])
+    path = asked.project.layout.cards / f"{model.bundle}.html"
+    if not path.is_file():
+        raise nothing_there(f"card of model {model.bundle[:8]} yet")
+    return Answer(path.read_bytes(), headers={"Content-Security-Policy": _CARD_POLICY})
+
+
+def sign(asked: Asked) -> Answer:
+    """Answer questions of the checklist; the latest answer to each stands."""
+    project, model, form = asked.project, _find(asked, asked.named["bundle"]), asked.form()
+    names = project.policy.approval.checklist
+    given = [f"{name}={form[name]}" for name in names if form.get(name)]
+    comment = form.get("comment", "").strip()[:_LONGEST_COMMENT]
+    answer(project, model.bundle, given, comment=comment, by=asked.who.name, now=asked.now)
+    asked.record("sign a checklist", bundle=model.bundle, answers=given, comment=comment)
+    return goto(f"/models/{model.bundle}")
 
 
 def approve(asked: Asked) -> Answer:

@@ -100,7 +100,7 @@ if ($("drop")) {
   drop.addEventListener("drop", (event) => take(event.dataTransfer.files[0]));
   document.addEventListener("paste", (event) => take([...event.clipboardData.files][0]));
   $("file").addEventListener("change", () => take($("file").files[0]));
-  $("choose").addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); $("file").click(); } });
+  $("choose").addEventListener("click", () => $("file").click());
 }
 if ($("row-form")) $("row-form").addEventListener("submit", (event) => { event.preventDefault(); ask($("row").value, "application/json"); });
 if ($("wrong")) $("wrong").addEventListener("submit", async (event) => {

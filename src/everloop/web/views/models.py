@@ -84,7 +84,7 @@ def model_view(
     metrics = tuple(
         (name, value if math.isfinite(value) else None) for name, value in model.metrics.items()
     )
-    awaited = by_person and model.passed and decision is None
+    awaited = by_person and model.passed and decision is None and model.traffic == "none"
     return ModelView(model, metrics, decision, awaited, card)
 
 

@@ -1,0 +1,210 @@
+"""The pages in a real Chromium: logging in, labelling by keys, deciding, trying, and axe."""
+
+import logging
+import statistics
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support.browser import (
+    LAPTOP,
+    PHONE,
+    accessible,
+    chromium,
+    complaints,
+    missing_browser,
+    picture,
+    seen,
+    sized,
+)
+from tests.support.pages import Filled, Pages, fill, now, pages_of, things_project
+from tests.support.pictures import flat
+from tests.support.planted import planted
+from tests.support.projects import until
+
+from everloop.labels import BoxesLabel, decode
+from everloop.loop.run import first_log_in
+from everloop.state.access import Role
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+_log = logging.getLogger(__name__)
+_WHY = missing_browser()
+pytestmark = pytest.mark.skipif(_WHY is not None, reason=str(_WHY))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
+    with chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, Filled]]:
+    """A product with something on every page, and a champion that answers."""
+    project = things_project(tmp_path_factory.mktemp("browser") / "things")
+    put = fill(project, tasks=20)
+    with planted(project, put.bundles[0]), pages_of(project) as pages:
+        yield pages, put
+
+
+def _log_in(browser: "Chrome", pages: Pages, role: Role) -> None:
+    browser.get("about:blank")
+    browser.delete_all_cookies()
+    browser.get(f"{pages.url}/login#{pages.tokens[role]}")
+    seen(browser, "!location.pathname.startsWith('/login') && document.querySelector('nav')")
+
+
+def _press(browser: "Chrome", *keys: str) -> None:
+    from selenium.webdriver import ActionChains
+
+    ActionChains(browser, duration=0).send_keys(*keys).perform()
+
+
+def test_the_first_administrator_is_let_in_by_the_printed_address_once(
+    browser: "Chrome", tmp_path: Path
+) -> None:
+    project = things_project(tmp_path / "new")
+    with pages_of(project, people=False) as pages:
+        address = first_log_in(project.access, pages.url, now())
+        assert address is not None
+        browser.get(address)
+        assert seen(browser, "document.querySelector('h1').textContent").startswith("things")
+        assert "evl_" not in browser.current_url
+        browser.delete_all_cookies()
+        browser.get("about:blank")
+        browser.get(address)
+        seen(browser, "document.querySelector('[role=alert]')")
+
+
+def test_a_pre_labelled_task_is_confirmed_by_one_key_and_the_next_is_there(
+    browser: "Chrome", served: tuple[Pages, Filled], record_property: Callable[[str, object], None]
+) -> None:
+    pages, put = served
+    sized(browser, LAPTOP)
+    complaints(browser)  # Those of tests before are theirs.
+    _log_in(browser, pages, "labeller")
+    # A labeller's first page is the desk.
+    times = []
+    for task in put.tasks[:8]:
+        seen(browser, f"document.getElementById('desk').dataset.seen === '{task}'")
+        browser.execute_script("delete document.getElementById('desk').dataset.lastMs")
+        _press(browser, "\ue007")
+        times.append(float(seen(browser, "document.getElementById('desk').dataset.lastMs")))
+    record_property("median_ms_from_seeing_to_saving", statistics.median(times))
+    _log.info("from seeing to saving: median %.0f ms of %d", statistics.median(times), len(times))
+    picture(browser, "label-laptop")
+    saved = {a.id: a.label for a in pages.project.queue.answered_unrecorded()}
+    assert list(saved) == list(put.tasks[:8])
+    assert set(saved.values()) == {"dark", "bright"}
+    _press(browser, "2")
+    seen(browser, "document.getElementById('saved').textContent.startsWith('9 saved')")
+    _press(browser, "u")
+    seen(browser, f"document.getElementById('desk').dataset.seen === '{put.tasks[8]}'")
+    _press(browser, "s", "2")
+    until(lambda: pages.project.queue.counts().get("skipped") == 1, why="the skipping")
+    assert not complaints(browser)
+
+
+def test_what_was_answered_while_the_server_was_dead_is_saved_when_it_is_back(
+    browser: "Chrome", tmp_path: Path
+) -> None:
+    project = things_project(tmp_path / "dying")
+    put = fill(project, tasks=6)
+    with pages_of(project) as pages:
+        port = int(pages.url.rpartition(":")[2])
+        _log_in(browser, pages, "labeller")
+        seen(browser, f"document.getElementById('desk').dataset.seen === '{put.tasks[0]}'")
+    for task in put.tasks[1:3]:
+        _press(browser, "1")
+        seen(browser, f"document.getElementById('desk').dataset.seen === '{task}'")
+    seen(browser, "document.getElementById('trouble').textContent.includes('kept here')")
+    assert not project.queue.answered_unrecorded()
+    with pages_of(project, port=port):
+        until(lambda: len(project.queue.answered_unrecorded()) == 2, why="the answers")
+        seen(browser, "document.getElementById('saved').textContent === '2 saved'")
+
+
+def test_boxes_are_drawn_moved_and_named_by_mouse_and_keys(
+    browser: "Chrome", tmp_path: Path
+) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    project = things_project(tmp_path / "boxes", boxes=True)
+    fill(project, tasks=2)
+    sized(browser, LAPTOP)
+    with pages_of(project) as pages:
+        _log_in(browser, pages, "labeller")
+        seen(browser, "document.querySelector('#stage svg image')")
+        stage = browser.find_element(By.ID, "stage")
+        chain = ActionChains(browser, duration=10)
+        chain.move_to_element_with_offset(stage, -60, -60).click_and_hold()
+        chain.move_by_offset(80, 90).release().perform()
+        seen(browser, "document.querySelectorAll('rect.box').length === 1")
+        _press(browser, "2", "\ue014", "n", "\ue017", "n")
+        seen(browser, "document.querySelectorAll('rect.box').length === 2")
+        picture(browser, "boxes-laptop")
+        _press(browser, "\ue007")
+        until(project.queue.answered_unrecorded, why="the boxes")
+    (answered,) = project.queue.answered_unrecorded()
+    label = decode(answered.label)
+    assert isinstance(label, BoxesLabel)
+    assert {box.label for box in label.boxes} == {"bright"}
+    drawn = max(label.boxes, key=lambda box: box.bottom - box.top)
+    assert 0 <= drawn.left < drawn.right <= 24 and 0 <= drawn.top < drawn.bottom <= 24
+
+
+def test_an_approver_approves_and_a_picture_is_tried_and_called_wrong(
+    browser: "Chrome", served: tuple[Pages, Filled], tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.by import By
+
+    pages, put = served
+    _log_in(browser, pages, "approver")
+    browser.get(f"{pages.url}/models/{put.bundles[1]}")
+    browser.find_element(By.ID, "comment").send_keys("looks right <b>to me</b>")
+    browser.find_element(By.CSS_SELECTOR, "button[formaction$=approve]").click()
+    seen(browser, "document.querySelector('.note.good')")
+    decision = pages.project.decisions.of(put.bundles[1])
+    assert decision is not None and decision.approved and decision.comment.endswith("<b>to me</b>")
+    (tmp_path / "bright.png").write_bytes(flat(250))
+    browser.get(f"{pages.url}/try")
+    browser.find_element(By.ID, "file").send_keys(str(tmp_path / "bright.png"))
+    assert seen(browser, "document.getElementById('said').textContent") == "bright"
+    picture(browser, "answer-laptop")
+    browser.find_element(By.CSS_SELECTOR, "#wrong button").click()
+    seen(browser, "document.getElementById('thanks').textContent.startsWith('Noted')")
+    (tmp_path / "page.png").write_text("<html>")
+    browser.find_element(By.ID, "file").send_keys(str(tmp_path / "page.png"))
+    seen(browser, "!document.getElementById('trouble').hidden")
+    assert all("415" in told or "422" in told for told in complaints(browser))
+
+
+def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
+    browser: "Chrome", served: tuple[Pages, Filled]
+) -> None:
+    pages, put = served
+    _log_in(browser, pages, "administrator")
+    paths = {
+        "loop": "/", "models": "/models", "model": f"/models/{put.bundles[0]}",
+        "compare": f"/models/compare?one={put.bundles[0]}&two={put.bundles[1]}",
+        "releases": "/releases", "label": "/label", "data": "/data", "samples": "/data/samples",
+        "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace", "try": "/try",
+        "people": "/people", "audit": "/audit", "nothing": "/nothing",
+    }  # fmt: skip
+    found = []
+    for name, path in paths.items():
+        for size, dark in ((LAPTOP, False), (PHONE, True)):
+            sized(browser, size, dark=dark)
+            browser.get(pages.url + path)
+            # The same page in the dark differs by its colours and places alone.
+            if not dark or name in ("loop", "model", "label", "try"):
+                found += accessible(browser, *(("color-contrast", "target-size") if dark else ()))
+            wide = browser.execute_script("return document.documentElement.scrollWidth")
+            if wide > size[0]:
+                found.append(f"{name} is {wide} wide on a screen of {size[0]}")
+            picture(browser, f"{name}-{'phone-dark' if dark else 'laptop'}")
+    assert not found, "\n".join(found)
