@@ -2,6 +2,7 @@
 
 import ipaddress
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from tests.support.pages import things_project
-from tests.support.projects import EVERLOOP, everloop, told, until
+from tests.support.projects import EVERLOOP, everloop, product_up, told, until
 
 from everloop.layout import Layout
 
@@ -115,3 +116,36 @@ def test_the_audit_log_is_checked_and_written_out_with_a_signature(
         -1
     ] == "make a token"
     assert (tmp_path / "audit.jsonl.sig").read_text().strip()
+
+
+def test_pages_that_are_served_already_are_not_served_twice(project: Path, url: str) -> None:
+    said = everloop(project, "web")
+    assert said.code == 5 and url in said.err
+    assert Layout(project).pages_address.exists()
+
+
+def test_up_starts_the_pages_lets_the_first_one_in_and_stops_them(tmp_path: Path) -> None:
+    folder = tmp_path / "things"
+    things_project(folder)
+    settings = folder / "everloop.toml"
+    settings.write_text(settings.read_text().replace("[web]\non = false", "[web]\nport = 0"))
+    log, address = folder / "up.log", Layout(folder).pages_address
+    with product_up(folder):
+        until(lambda: "loop     running" in log.read_text(), why="the start")
+        said = log.read_text()
+        (url,) = re.findall(r"pages    (http://\S+)", said)
+        (token,) = re.findall(r"/login#(evl_\S+)", said)
+        with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            until(lambda: _answers(client), why="the pages")
+            assert client.post("/login", data={"token": token}).status_code == 303
+            assert "administrator" in client.get("/people").text
+    assert not address.exists()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url}/livez", trust_env=False)
+
+
+def _answers(client: httpx.Client) -> bool:
+    try:
+        return client.get("/livez").status_code == 200
+    except httpx.TransportError:
+        return False

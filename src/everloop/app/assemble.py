@@ -90,6 +90,8 @@ def assemble(path: Path) -> Project:
 def _pages(layout: Layout, policy: WebPolicy) -> KeptServer:
     scheme = "https" if policy.certificate else "http"
     host = f"[{policy.host}]" if ":" in policy.host else policy.host
+    # Of an address such as 0.0.0.0 browsers know nothing: they are told a name.
+    name = policy.hosts[0] if policy.hosts else host
     command = (*_PYTHON, "everloop.app", "web", "--project", str(layout.project), "--port")
     return KeptServer(
         address=layout.pages_address,
@@ -97,5 +99,5 @@ def _pages(layout: Layout, policy: WebPolicy) -> KeptServer:
         port=policy.port,
         setting="[web]",
         command=lambda port: (*command, str(port)),
-        url=lambda port: f"{scheme}://{host}:{port}",
+        url=lambda port: f"{scheme}://{name}:{port}",
     )

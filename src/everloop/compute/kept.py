@@ -51,7 +51,7 @@ class KeptServer:
 
         Raises `Unavailable` when another program has the port.
         """
-        running = self._running()
+        running = running_at(self.address)
         if running is not None:
             return running[0]
         port = self.port or _free_port()
@@ -71,13 +71,12 @@ class KeptServer:
                 env={**os.environ, **self.environment},
             )
         url = self.url(port)
-        told = {"url": url, "pid": process.pid, "started": started(process.pid)}
-        write_atomic(self.address, json.dumps(told).encode())
+        tell_address(self.address, url, process.pid)
         return url
 
     def stop(self) -> bool:
         """End it and what it started; whether it ran."""
-        running = self._running()
+        running = running_at(self.address)
         if running is None:
             return False
         _, pid = running
@@ -90,15 +89,23 @@ class KeptServer:
         self.address.unlink(missing_ok=True)
         return True
 
-    def _running(self) -> tuple[str, int] | None:
-        try:
-            told = json.loads(self.address.read_bytes())
-            url, pid = str(told["url"]), int(told["pid"])
-            # A pid is used again after a restart of the machine; its start time is not.
-            alive = started(pid) is not None and started(pid) == told["started"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return (url, pid) if alive else None
+
+def running_at(address: Path) -> tuple[str, int] | None:
+    """URL and pid of the server that an address file tells of; None when it does not run."""
+    try:
+        told = json.loads(address.read_bytes())
+        url, pid = str(told["url"]), int(told["pid"])
+        # A pid is used again after a restart of the machine; its start time is not.
+        alive = started(pid) is not None and started(pid) == told["started"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (url, pid) if alive else None
+
+
+def tell_address(address: Path, url: str, pid: int) -> None:
+    """Write where a server of that pid answers."""
+    told = {"url": url, "pid": pid, "started": started(pid)}
+    write_atomic(address, json.dumps(told).encode())
 
 
 def _free_port() -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import json
 import logging
 import os
 import signal
@@ -14,11 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from everloop.errors import Refused
+from everloop.compute.kept import running_at, tell_address
+from everloop.errors import Conflict, Refused
 from everloop.layout import Layout
 from everloop.policy import WebPolicy
-from everloop.process import started
-from everloop_runtime.files import write_atomic
 from everloop_runtime.listening import listen, origin_of
 from everloop_runtime.logs import JsonLines
 
@@ -44,7 +42,7 @@ def serve(
     """Serve the pages until SIGTERM or SIGINT; `ready` is told their URL once they answer.
 
     The stores are opened when the first page asks for them. Raises `Refused` for TLS files that
-    cannot be used, `Unavailable` when the port is taken.
+    cannot be used, `Unavailable` when the port is taken, `Conflict` when they are served already.
     """
     import uvloop
 
@@ -54,14 +52,16 @@ def serve(
     # Each page asks the service how it is; that it did is no news.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     tls = tls_of(layout.project, policy)
+    address = layout.pages_address
+    running = running_at(address)
+    if running is not None and running[1] != os.getpid():
+        raise Conflict(f"the pages of this project answer at {running[0]} already")
     # Whether others may reach it, the policy has answered when it was read.
     listening = listen(policy.host, policy.port, allow_remote=True)
     url = origin_of(listening, "https" if tls else "http")
-    address = layout.pages_address
 
     def announce() -> None:
-        told = {"url": url, "pid": os.getpid(), "started": started(os.getpid())}
-        write_atomic(address, json.dumps(told).encode())
+        tell_address(address, url, os.getpid())
         ready(url)
 
     wake = functools.partial(make_site, layout, policy, open_project, clock)

@@ -212,5 +212,6 @@ def _problem_of(error: EverloopError) -> Problem:
 
 def names_of(hosts: Sequence[str], host: str) -> tuple[str, ...]:
     """The names by which browsers may address a server that listens on `host`."""
-    own = LOOPBACK_NAMES if is_loopback(host) else (*LOOPBACK_NAMES, host)
+    name = f"[{host}]" if ":" in host else host
+    own = LOOPBACK_NAMES if is_loopback(host) else (*LOOPBACK_NAMES, name)
     return (*own, *hosts)
