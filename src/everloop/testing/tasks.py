@@ -18,12 +18,16 @@ from typing import Any, ClassVar
 import pytest
 
 from everloop.data.training_data import SnapshotSide
+from everloop.evaluation.comparison import compare
 from everloop.evaluation.evaluate import check_made_for, evaluate, load, save
 from everloop.evaluation.gates import Gates, judge
+from everloop.evaluation.report import load_report, save_report
+from everloop.evaluation.study import study
 from everloop.ids import BundleId, Json, SampleId, SnapshotId
 from everloop.labels import decode
 from everloop.loop.jobs.bundling import Learnt, bundle_of
 from everloop.monitoring.reference import read_reference
+from everloop.policy import EvaluationPolicy
 from everloop.rollout.replay import Replay, ReplayVerdict, judge_replay, replay
 from everloop.rollout.service import candidate_service
 from everloop.tasks.registry import by_declaration
@@ -134,6 +138,21 @@ class TaskContract:
         assert np.array_equal(again.values, found.values) and again.labels == found.labels
         verdict = judge(again, found, Gates({}, 0.05, 1, 0.0))
         assert verdict.passed, "nothing is worse than itself"
+
+    def test_a_bundle_is_studied(self, bundles: tuple[Path, BundleId], tmp_path: Path) -> None:
+        folder, name = bundles
+        held, model = self.sides()[1], Model.load(open_bundle(folder / name, name))
+        outputs, originals = model.predict(held.inputs), [data for data, _ in self.samples[:4]]
+        found = evaluate(model, _SNAPSHOT, held, self.task)
+        low_high = found.intervals.get(self.task.quality)
+        assert low_high is not None and low_high[0] <= low_high[1], "each metric has an interval"
+        policy = EvaluationPolicy(robustness=True, severities=(3,), robustness_samples=16)
+        report = study(model, held, outputs, found, self.task, policy, originals)
+        assert {"latency_p95_ms", "bundle_mib"} <= report.facts.keys()
+        assert report.robustness is not None, "some damage fits"
+        assert load_report(tmp_path, save_report(tmp_path, report)) == report
+        same = compare(found, found, self.task)
+        assert same is not None and same.p_worse == same.p_better == 1.0
 
     def test_answers_that_are_no_numbers_have_no_metrics(self) -> None:
         import numpy as np

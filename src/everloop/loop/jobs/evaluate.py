@@ -8,7 +8,7 @@ from everloop.evaluation.evaluate import Evaluation, check_made_for, evaluated, 
 from everloop.evaluation.report import save_report
 from everloop.ids import BundleId, Json, SnapshotId
 from everloop.loop.jobs.folder import JobFolder
-from everloop.loop.jobs.study import study
+from everloop.loop.jobs.study import report_on
 from everloop_runtime.admission import Admission, admit
 from everloop_runtime.model import Model
 
@@ -34,7 +34,7 @@ def evaluate(job: JobFolder) -> Mapping[str, Json]:
     told = _told(evaluation, digest)
     if manifest.lineage.get("snapshot") != snapshot.id:
         return told
-    report = study(job, model, held, outputs, evaluation, digest)
+    report = report_on(job, model, held, outputs, evaluation, digest)
     name = save_report(job.layout.evaluations, report)
     return {**told, "report": name, "facts": dict(report.facts)}
 
