@@ -37,6 +37,9 @@ def page() -> str:
         kind = field.annotation
         if inspect.isclass(kind) and issubclass(kind, BaseModel):
             parts += _tables(name, kind, classes)
+        elif name != "level":
+            default = _toml(field.default)
+            parts.append(f"\n## `{name}`\n\n{meanings[name]} `{default}` by default.\n")
     return "".join(parts)
 
 

@@ -155,6 +155,21 @@ class TrainPolicy(_Table):
     """Handed to the training function as they are."""
 
 
+Step = Literal["train", "tune", "evaluate", "verify", "filter", "check", "batch"]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class RayPolicy(_Table):
+    """`[ray]`: the cluster that jobs run on where `compute = "ray"`."""
+
+    address: str = "127.0.0.1:6379"
+    """Where its head answers: `host:port` from one of its nodes, `ray://host:10001` from elsewhere.
+    Beyond this machine it must have token authentication (`RAY_AUTH_MODE=token`)."""
+    resources: dict[Step, dict[str, Amount]] = Field(default_factory=dict)
+    """What a job of a step needs of a node: `cpus` (1), `gpus` (0), `memory_gib`, and others by the
+    names that the nodes were started with, such as `{ train = { cpus = 4, gpus = 1 } }`."""
+
+
 class GatePolicy(_Table):
     """`[gates]`: what a candidate must show on the hold-out before it may go on."""
 
@@ -470,9 +485,13 @@ class Policy(_Table):
 
     level: Literal[0, 1, 2]
     """0: learn, verify and serve. 1: and canary, capture, monitor. 2: and close the loop."""
+    compute: Literal["local", "ray"] = "local"
+    """Where jobs (training, tuning, evaluation, replay, filtering, checks of data, batches) run: on
+    this machine, or on the nodes of a Ray cluster."""
     data: DataPolicy = DataPolicy()
     storage: StoragePolicy = StoragePolicy()
     train: TrainPolicy = TrainPolicy()
+    ray: RayPolicy = RayPolicy()
     gates: GatePolicy = GatePolicy()
     evaluation: EvaluationPolicy = EvaluationPolicy()
     card: CardPolicy = CardPolicy()

@@ -9,12 +9,13 @@ from everloop.adapters.mlflow_studies import MlflowStudies
 from everloop.app.declaration import read_declaration
 from everloop.app.settings import read_settings
 from everloop.app.storage import open_data, storage_options
+from everloop.compute.engine import Engine
 from everloop.compute.kept import KeptServer
 from everloop.compute.local import LocalEngine
 from everloop.data.owner import keep_to_owner
 from everloop.layout import Layout
 from everloop.loop.project import Commands, Project
-from everloop.policy import WebPolicy
+from everloop.policy import Policy, WebPolicy
 from everloop.privacy.rules import rules_in_force
 from everloop.rollout.service import trust_options
 from everloop.state.access import Access
@@ -72,7 +73,7 @@ def assemble(path: Path) -> Project:
         audit=Audit(database),
         access=Access(database),
         erasing=Erasing(database),
-        engine=LocalEngine(),
+        engine=_engine(policy),
         registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
         studies=MlflowStudies(tracking, layout.tracking_artifacts, declaration.product),
         tracker=mlflow_page(
@@ -101,3 +102,11 @@ def _pages(layout: Layout, policy: WebPolicy) -> KeptServer:
         command=lambda port: (*command, str(port)),
         url=lambda port: f"{scheme}://{name}:{port}",
     )
+
+
+def _engine(policy: Policy) -> Engine:
+    if policy.compute == "local":
+        return LocalEngine()
+    from everloop.adapters.ray_engine import RayEngine
+
+    return RayEngine(policy.ray.address, policy.ray.resources)

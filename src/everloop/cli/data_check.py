@@ -1,5 +1,6 @@
 """`everloop data check` and `check-table`: what is wrong with the data, and is there enough."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,9 +9,11 @@ import click
 from everloop.cli.common import common_options, emit, table, working
 from everloop.cli.program import Program
 from everloop.errors import Refused
+from everloop.ids import Json
 
 if TYPE_CHECKING:
-    from everloop.data.checks.inspect import Report
+    from everloop.data.checks.inspect import Report, Wanted
+    from everloop.loop.project import Project
 
 _SHOWN = 8
 
@@ -39,6 +42,7 @@ def check(
     from everloop.data.checks.enough import Needs
     from everloop.data.checks.inspect import Wanted, inspect
     from everloop.data.examined import DecodingLimits
+    from everloop.loop.elsewhere import is_elsewhere, run_elsewhere
 
     project = program.open_project(path)
     pinned = None if snapshot is None else project.data.snapshots.find(snapshot).id
@@ -50,6 +54,9 @@ def check(
         source,
     )
     with working("checking"):
+        if is_elsewhere(project):
+            # What costs is looking at each picture once, and what was seen is kept in the store.
+            run_elsewhere(project, "check", _told(project, wanted))
         report = inspect(project.data, wanted)
         if page_file is not None:
             from everloop.data.checks.page import page
@@ -69,6 +76,16 @@ def check(
             f"{ahead.with_ten_times:.1%} with ten times."
         )
     return None
+
+
+def _told(project: "Project", wanted: "Wanted") -> dict[str, Json]:
+    return {
+        "classes": list(wanted.classes),
+        "needs": list(asdict(wanted.needs).values()),
+        "limits": asdict(project.limits),
+        "snapshot": wanted.snapshot,
+        "from": wanted.source,
+    }
 
 
 def _print(report: "Report") -> None:

@@ -1,21 +1,21 @@
 """`everloop predict`: ask the live service about images, or answer many by a bundle itself."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from everloop.cli.common import common_options, emit, named_bundle, show, table
+from everloop.cli.common import common_options, emit, named_bundle, show, table, working
 from everloop.cli.program import Program
 from everloop.errors import Refused, Unavailable
 from everloop.ids import Json
 
 if TYPE_CHECKING:
     from everloop.batch.work import Runner
-    from everloop.data.store import DataStore
+    from everloop.loop.project import Project
     from everloop_runtime.client import Prediction
 
 _AT_ONCE = 32
@@ -131,30 +131,36 @@ def _batch(
     *,
     as_json: bool,
 ) -> None:
+    from dataclasses import asdict
+
     from everloop.batch.run import run_batch, usable_cores
     from everloop.batch.sources import find_source
+    from everloop.loop.elsewhere import is_elsewhere, run_elsewhere
 
-    runner, store = _runner(program, named, path)
-    with _bar() as progress:
-        result = run_batch(
-            runner,
-            find_source(source, store),
-            out,
-            workers=workers or usable_cores(),
-            progress=progress,
-        )
-    told: dict[str, Json] = {
-        "bundle": runner.bundle,
-        "out": str(out),
-        "pictures": result.pictures,
-        "failed": result.failed,
-        "resumed": result.resumed,
-    }
+    runner, project = _runner(program, named, path)
+    found = find_source(source, None if project is None else project.data)
+    did: Mapping[str, Json]
+    if project is not None and is_elsewhere(project):
+        inputs: dict[str, Json] = {
+            "path": str(runner.path.resolve()),
+            "bundle": runner.bundle,
+            "limits": asdict(runner.limits),
+            "source": str(Path(source).resolve()) if Path(source).exists() else source,
+            "out": str(out.resolve()),
+            "workers": workers,
+        }
+        with working("answering on the cluster"):
+            did = run_elsewhere(project, "batch", inputs)
+    else:
+        cores = workers or usable_cores()
+        with _bar() as progress:
+            did = asdict(run_batch(runner, found, out, workers=cores, progress=progress))
+    told: dict[str, Json] = {"bundle": runner.bundle, "out": str(out), **did}
     emit(told) if as_json else show(told)
 
 
-def _runner(program: Program, named: str, path: Path) -> "tuple[Runner, DataStore | None]":
-    """What is run, and the store if a project is open: a bundle's folder needs none."""
+def _runner(program: Program, named: str, path: Path) -> "tuple[Runner, Project | None]":
+    """What is run, and the project if one is open: a bundle's folder needs none."""
     from everloop.batch.work import Runner
     from everloop_runtime.bundle import open_bundle
     from everloop_runtime.images import DEFAULT_LIMITS
@@ -163,10 +169,10 @@ def _runner(program: Program, named: str, path: Path) -> "tuple[Runner, DataStor
     if (Path(named) / "bundle.json").is_file():
         opened = open_bundle(Path(named))
         limits = DEFAULT_LIMITS if project is None else project.limits
-        return Runner(opened.path, opened.id, limits), project.data if project else None
+        return Runner(opened.path, opened.id, limits), project
     project = project or program.open_project(path)
     bundle = named_bundle(project, named)
-    return Runner(project.layout.bundles / bundle, bundle, project.limits), project.data
+    return Runner(project.layout.bundles / bundle, bundle, project.limits), project
 
 
 @contextmanager

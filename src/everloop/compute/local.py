@@ -9,14 +9,11 @@ import sys
 import time
 from pathlib import Path
 
-from everloop.compute.job import Failed, Job, JobState, Running, Succeeded
+from everloop.compute.ends import PROGRESS, another_start, ended
+from everloop.compute.job import Job, JobState, Running
 from everloop.compute.runner import LOCK, RUNNER
 from everloop.process import started
-from everloop_runtime.files import write_atomic
 
-PROGRESS = "progress"
-"""The file by which a job says that it would go on from further along than it began."""
-_MOST_STARTS = 3
 _PATIENCE_S = 10
 
 
@@ -40,17 +37,10 @@ class LocalEngine:
         job.folder.mkdir(parents=True, exist_ok=True)
         if is_running(job.folder):
             return Running()
-        ended = job.folder / "exit.json"
-        if ended.exists():
-            return _read_end(job.folder, json.loads(ended.read_bytes()))
-        starts = 0 if (job.folder / PROGRESS).exists() else _starts(job.folder)
-        if starts >= _MOST_STARTS:
-            return Failed(
-                f"was killed {starts} times before its end (the machine may have run out of "
-                f"memory); {_last_words(job.folder)}"
-            )
-        write_atomic(job.folder / "starts.json", json.dumps(starts + 1).encode())
-        (job.folder / PROGRESS).unlink(missing_ok=True)
+        if (state := ended(job.folder)) is not None:
+            return state
+        if (failed := another_start(job.folder)) is not None:
+            return failed
         self._start(job)
         return Running()
 
@@ -111,28 +101,3 @@ def interrupt(folder: Path) -> bool:
     if is_cut_short(folder):
         (folder / PROGRESS).touch()
     return True
-
-
-def _starts(folder: Path) -> int:
-    try:
-        return int(json.loads((folder / "starts.json").read_bytes()))
-    except FileNotFoundError:
-        return 0
-
-
-def _read_end(folder: Path, end: dict[str, str | int]) -> JobState:
-    result = folder / "result.json"
-    if end["code"] == 0 and result.exists():
-        return Succeeded(json.loads(result.read_bytes()))
-    failure = folder / "failure.json"
-    if failure.exists():
-        return Failed(str(json.loads(failure.read_bytes())["error"]))
-    return Failed(f"{end['reason']}; {_last_words(folder)}")
-
-
-def _last_words(folder: Path, most: int = 400) -> str:
-    log = folder / "log.txt"
-    if not log.exists():
-        return "it said nothing"
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"its last words: {' | '.join(lines[-3:])[-most:]}" if lines else "it said nothing"

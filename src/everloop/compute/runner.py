@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -43,15 +44,39 @@ def main(arguments: list[str]) -> int:
         sys.stdout.write("locked\n")
         sys.stdout.flush()
         os.close(sys.stdout.fileno())
-        if not (folder / "exit.json").exists():
-            end = _run(folder, seconds, command, lock.fileno())
-            if end is not None:
-                write_atomic(folder / "exit.json", json.dumps(end).encode())
+        run_to_end(folder, seconds, command, lock.fileno())
     return 0
 
 
+def run_to_end(
+    folder: Path,
+    seconds: float,
+    command: Sequence[str],
+    lock: int,
+    *,
+    environment: Mapping[str, str] | None = None,
+    prepare: Callable[[], None] | None = None,
+) -> None:
+    """Run a job, unless it has ended already, and write down how it ended.
+
+    `lock`: the open lock of its folder. `environment`: by default this process's own. `prepare`:
+    called in the command's process before it begins.
+    """
+    if (folder / "exit.json").exists():
+        return
+    given = os.environ if environment is None else environment
+    end = _run(folder, seconds, command, lock, given, prepare)
+    if end is not None:
+        write_atomic(folder / "exit.json", json.dumps(end).encode())
+
+
 def _run(
-    folder: Path, seconds: float, command: list[str], lock: int
+    folder: Path,
+    seconds: float,
+    command: Sequence[str],
+    lock: int,
+    environment: Mapping[str, str],
+    prepare: Callable[[], None] | None,
 ) -> dict[str, str | int] | None:
     with (folder / "log.txt").open("ab") as log:
         try:
@@ -62,9 +87,10 @@ def _run(
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                env=_CONSIDERATE | os.environ,
+                env={**_CONSIDERATE, **environment},
                 process_group=0,
                 pass_fds=(lock,),
+                preexec_fn=prepare,
             )
         except OSError as error:
             return {"code": 127, "reason": f"it cannot be started: {error}"}

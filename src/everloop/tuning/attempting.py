@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -106,7 +107,10 @@ def attempt(
     # What is printed but not yet written would be written twice.
     sys.stdout.flush()
     sys.stderr.flush()
-    child.start()
+    with warnings.catch_warnings():
+        # Lance warns of forks: the child reads nothing from it, its data are there.
+        warnings.simplefilter("ignore", UserWarning)
+        child.start()
     theirs.close()
     said: dict[str, Any] | None = None
     try:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from everloop.errors import EverloopError
 from everloop.ids import Json
+from everloop.loop.jobs.batch import batch
+from everloop.loop.jobs.check import check
 from everloop.loop.jobs.evaluate import evaluate
 from everloop.loop.jobs.filter import filter_samples
 from everloop.loop.jobs.folder import JobFolder, OpenData, open_job
@@ -20,6 +22,8 @@ JOBS: Mapping[str, Callable[[JobFolder], Mapping[str, Json]]] = {
     "evaluate": evaluate,
     "verify": verify,
     "filter": filter_samples,
+    "check": check,
+    "batch": batch,
 }
 
 

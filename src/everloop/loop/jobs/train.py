@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from everloop.compute.local import PROGRESS
+from everloop.compute.ends import PROGRESS
 from everloop.data.checks.learnt_columns import refuse_target_leak
 from everloop.data.owner import owner_only
 from everloop.data.training_data import SnapshotSide, read_side, side_bytes
