@@ -5,15 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.projects import everloop, write_project
+from tests.support.here import Here
+from tests.support.projects import write_project
 
 PAGE = Path(__file__).parents[1] / "docs" / "runs.md"
 
 
 def test_a_notebook_calls_the_functions_of_the_project(tmp_path: Path) -> None:
     project = write_project(tmp_path / "my-product", steps=1)
-    assert everloop(project, "data", "import", project / "data" / "labelled").code == 0
-    assert everloop(project, "snapshots", "take").code == 0
+    Here(project).run("data", "import", project / "data" / "labelled")
+    Here(project).run("snapshots", "take")
     (cell,) = re.findall(
         r"^```python\n(from everloop\.notebook.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
     )

@@ -8,15 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.projects import (
-    EVERLOOP,
-    everloop,
-    opened,
-    product_with,
-    told,
-    until,
-    write_project,
-)
+from tests.support.here import Here
+from tests.support.projects import EVERLOOP, opened, product_with, until, write_project
 
 from everloop.layout import Layout
 
@@ -53,8 +46,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = write_project(folder, product=product_with(_TRAINING), steps=30)
     _set(project, "steps = 30", "steps = 30\nrate = 0.01")
     _set(project, "[train]\n", '[train]\ncheckpoint = "0s"\n')
-    told(project, "data", "import", project / "data" / "labelled")
+    Here(project).run("data", "import", project / "data" / "labelled")
     return project
+
+
+@pytest.fixture
+def here(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Here:
+    monkeypatch.setenv("COLUMNS", "200")
+    return Here(project, capsys)
 
 
 def _begin(project: Path, hang_at: int) -> "subprocess.Popen[str]":
@@ -87,34 +88,35 @@ def _tracked(project: Path, key: str) -> Any:
     return run
 
 
-def test_an_interrupted_training_goes_on_and_comes_to_what_it_would_have(project: Path) -> None:
+def test_an_interrupted_training_goes_on_and_comes_to_what_it_would_have(
+    project: Path, here: Here
+) -> None:
     process = _begin(project, hang_at=4)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and "goes on from its newest checkpoint" in said
-    (run,) = told(project, "runs", "list")
+    (run,) = here.told("runs", "list")
     assert (run["status"], run["checkpoint"], run["bundle"]) == ("interrupted", 4, None)
-    assert "interrupted, goes on after step 4" in everloop(project, "runs", "list").out
+    assert "interrupted after step 4" in here.said("runs", "list")
     marked = _tracked(project, run["key"])
     assert marked.info.status == "KILLED" and marked.data.tags["everloop.status"] == "interrupted"
 
     # And killed outright in its second life: all that is left is the checkpoint.
     process = _begin(project, hang_at=9)
-    runner = _runner(project, run["key"])
     process.kill()
     process.communicate()
-    _kill_session(runner)
-    until(lambda: told(project, "runs", "show")["status"] == "interrupted", why="marked")
-    trained = told(project, "train")
+    _kill_session(_runner(project, run["key"]))
+    until(lambda: here.told("runs", "show")["status"] == "interrupted", why="marked")
+    trained = here.told("train")
     assert trained["run"] == run["run"]
     assert trained["notes"][-1] == "went on from the checkpoint of step 9"
-    shown = told(project, "runs", "show", run["run"])
+    shown = here.told("runs", "show", run["run"])
     assert (shown["status"], shown["lives"], shown["checkpoint"]) == ("finished", 3, 29)
     assert [step for step, _ in shown["history"]["loss"]] == list(range(30))
-    again = told(project, "reproduce", "last")
+    again = here.told("reproduce", "last")
     assert again["same"] is True and again["surroundings"] == []
     assert [row["what"] for row in again["results"]] == ["model", "loss"]
-    assert len(told(project, "runs", "list")) == 1, "a reproduction is no run of its own"
+    assert len(here.told("runs", "list")) == 1, "a reproduction is no run of its own"
 
 
 def _runner(project: Path, key: str) -> int:
@@ -133,13 +135,15 @@ def _kill_session(leader: int) -> None:
                 os.kill(int(entry.name), signal.SIGKILL)
 
 
-def test_the_tracker_has_all_that_the_run_is_made_of(project: Path) -> None:
-    run = told(project, "runs", "show", "last")
+def test_the_tracker_has_all_that_the_run_is_made_of(project: Path, here: Here) -> None:
+    here.run("evaluate")
+    run = here.told("runs", "show", "last")
     tracked = _tracked(project, run["key"])
     tags, data = tracked.data.tags, tracked.data
     assert tracked.info.status == "FINISHED" and tracked.info.run_name == run["run"]
     assert data.params == {"steps": "30", "rate": "0.01"}
     assert data.metrics["loss"] == run["metrics"]["loss"] == run["history"]["loss"][-1][1]
+    assert data.metrics["holdout/accuracy"] == run["metrics"]["holdout/accuracy"]
     for cost in ("training_seconds", "core_seconds", "peak_memory_mib"):
         assert data.metrics[cost] == run["metrics"][cost] > 0
     assert tags["everloop.lives"] == "3" and tags["everloop.threads"] == "1"
@@ -151,41 +155,30 @@ def test_the_tracker_has_all_that_the_run_is_made_of(project: Path) -> None:
     assert run["environment"]["torch"]
 
 
-def test_runs_are_compared_chosen_and_drawn(project: Path, tmp_path: Path) -> None:
+def test_a_failed_run_is_recorded_compared_and_drawn_beside_another(
+    project: Path, here: Here, tmp_path: Path
+) -> None:
+    (finished,) = here.told("runs", "list")
     _set(project, "rate = 0.01", "rate = 0.02")
-    first = told(project, "runs", "list")[0]["run"]
-    second = told(project, "train")["run"]
-    told(project, "evaluate")
-    listed = told(project, "runs", "list")
-    assert [run["run"] for run in listed] == [second, first]
-    assert "holdout/accuracy" in listed[0]["metrics"]
-    tracked = _tracked(project, listed[0]["key"])
-    assert tracked.data.metrics["holdout/accuracy"] == listed[0]["metrics"]["holdout/accuracy"]
-    compared = told(project, "runs", "compare", first, second)
-    assert compared["differ"]["param rate"] == {first: 0.01, second: 0.02}
-    assert "param steps" not in compared["differ"] and "metric loss" in compared["differ"]
-    chosen = told(project, "runs", "list", "--where", "rate > 0.015")
-    assert [run["run"] for run in chosen] == [second]
-    assert len(told(project, "runs", "list", "--sort", "loss", "--limit", "1")) == 1
-    said = everloop(project, "runs", "list", "--where", "lost < 1")
-    assert said.code == 3 and "no run has 'lost'" in said.err and "params.rate" in said.err
-    picture = tmp_path / "curves.png"
-    said = everloop(project, "runs", "compare", first, second, "--plot", picture)
-    assert said.code == 0 and "same in all" in said.out
-    assert picture.read_bytes().startswith(b"\x89PNG")
-    assert everloop(project, "runs", "show", first).code == 0
-    assert everloop(project, "runs", "show", "zz").code == 3
-    assert everloop(project, "runs", "compare", first, first).code == 3
-
-
-def test_a_failed_run_is_recorded_and_other_code_is_not_reproduced(project: Path) -> None:
-    finished = told(project, "runs", "list")[0]
-    (project / "product.py").write_text(product_with("    raise ValueError('no such luck')\n"))
-    assert everloop(project, "train").code == 3
-    failed = told(project, "runs", "list", "--where", "status = failed")[0]
+    broken = "    run.log(0, loss=1.0)\n    raise ValueError('no such luck')\n"
+    (project / "product.py").write_text(product_with(broken))
+    assert "no such luck" in here.refused("train")
+    (failed,) = here.told("runs", "list", "--where", "status = failed", "--sort", "loss")
     assert "no such luck" in failed["error"] and failed["metrics"]["core_seconds"] > 0
     tracked = _tracked(project, failed["key"])
     assert tracked.info.status == "FAILED" and "no such luck" in tracked.data.tags["everloop.error"]
-    said = everloop(project, "reproduce", finished["run"])
-    assert said.code == 3 and "code changed" in said.err and "product.py" in said.err
-    assert "only a finished one" in everloop(project, "reproduce", failed["run"]).err
+    picture = tmp_path / "curves.png"
+    names = (finished["run"], failed["run"])
+    compared = here.told("runs", "compare", *names, "--plot", picture)
+    assert compared["differ"]["param rate"] == dict(zip(names, (0.01, 0.02), strict=True))
+    assert "param steps" not in compared["differ"] and "metric loss" in compared["differ"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "same in all" in here.said("runs", "compare", *names)
+    assert "processor" in here.said("runs", "show", finished["run"])
+    refused = here.refused("runs", "list", "--where", "lost < 1")
+    assert "no run has 'lost'" in refused and "params.rate" in refused
+    assert "0 runs begin" in here.refused("runs", "show", "zz")
+    assert "two different runs" in here.refused("runs", "compare", names[0], names[0])
+    refused = here.refused("reproduce", finished["run"])
+    assert "code changed" in refused and "product.py" in refused
+    assert "only a finished one" in here.refused("reproduce", failed["run"])

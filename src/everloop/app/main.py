@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the command line on this process's arguments and return its exit code."""
-    return run(Program(_open_project, _open_data, _serve_pages), sys.argv[1:])
+    return run(program(), sys.argv[1:])
+
+
+def program() -> Program:
+    """The application as the command line sees it."""
+    return Program(_open_project, _open_data, _serve_pages)
 
 
 def _open_project(path: Path) -> "Project":

@@ -92,7 +92,7 @@ def _print_list(records: Sequence["RunRecord"], shown: Sequence[str]) -> None:
 
 def _status(record: "RunRecord") -> str:
     if record.status == "interrupted" and record.checkpoint is not None:
-        return f"interrupted, goes on after step {record.checkpoint}"
+        return f"interrupted after step {record.checkpoint}"
     return record.status
 
 
