@@ -124,7 +124,7 @@ class StoreSource:
 
     def names(self) -> Iterator[str]:
         if self.snapshot is None:
-            yield from sorted(map(str, self.store.samples.facts()["sample"].to_pylist()))
+            yield from sorted(map(str, self.store.samples.facts()["id"].to_pylist()))
             return
         snapshot = self.store.snapshots.find(self.snapshot)
         for side in (self.side,) if self.side else _SIDES:
