@@ -58,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_report(report)
         for path in save_plot(report, folder):
             print(f"plot: {path}")
-        print(f"service: {product.service}\nMLflow:  {product.tracker}\nproject: {folder}")
+        print(f"service: {product.service}\nMLflow:  {product.tracker}\npages:   {product.pages}")
+        print(f"project: {folder}")
         if not options.exit and sys.stdout.isatty():
             _wait_for_interrupt()
     return 0 if report.recovered and not report.dropped else 1

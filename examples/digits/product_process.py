@@ -24,6 +24,8 @@ class ProductProcess:
         self._started = threading.Event()
         self.service = ""
         self.tracker = ""
+        self.pages = ""
+        """Where the first administrator logs in."""
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "everloop.app", "up", "--json"]
@@ -51,6 +53,7 @@ class ProductProcess:
             told = json.loads(line)
             if "service" in told:
                 self.service, self.tracker = told["service"], told["tracker"]
+                self.pages = told["log_in"] or told["pages"] or ""
                 self._started.set()
                 continue
             with self._lock:

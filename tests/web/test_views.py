@@ -74,6 +74,14 @@ def test_a_stage_says_that_it_failed_waits_for_people_or_is_off() -> None:
     assert {s.name: s.state for s in _loop(asked).stages}["Label"] == "person"
 
 
+def test_a_stage_whose_action_is_under_way_is_at_work() -> None:
+    world = empty_world()
+    arms = [ArmNow("judge", None, "evaluate is under way: bundle 1 is measured", None)]
+    view = loop_view(_policy(), world, arms, [], product="x", service=None, controller=None)
+    states = {stage.name: stage.state for stage in view.stages}
+    assert states["Judge"] == "moves" and states["Learn"] == "waits"
+
+
 def test_what_the_next_level_needs_is_told_with_what_is_there() -> None:
     world = replace(empty_world(), release=Release(champion=CHAMPION), answers=120)
     wanted = {w.text: w.is_there for w in _loop(world, level=1).next_level}
@@ -102,6 +110,15 @@ def test_a_breach_is_told_from_what_is_fine() -> None:
     told = {"signals": {"errors": "within its limit", "latency": "4 times slower"}}
     view = releases_view(Release(), told, ())
     assert [(s.name, s.is_fine) for s in view.signals] == [("errors", True), ("latency", False)]
+
+
+def test_after_a_promotion_the_challenger_is_called_the_champion() -> None:
+    told = {"figures": {"champion": {"events": {}}, "challenger": {"answers": {"cat": 3}}}}
+    before, after = releases_view(Release(champion=CHAMPION), told, ()).sides
+    assert (before.name, after.name) == ("champion before", "champion now")
+    assert before.figures == (("events", "none"),) and after.figures == (("answers", "cat: 3"),)
+    trying = Release(champion=CHAMPION, canary=CanaryState(CANARY, 0, 0.3, at(0)))
+    assert [side.name for side in releases_view(trying, told, ()).sides][1] == "challenger"
 
 
 def test_models_are_compared_by_every_metric_that_either_has() -> None:

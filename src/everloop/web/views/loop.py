@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from everloop.action import Entry
@@ -25,7 +25,8 @@ _STAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Roll out", "traffic moves step by step, or back", ("roll-out", "guard", "experiment")),
     ("Watch", "drift, and what the accuracy is likely to be", ("monitor",)),
 )
-_RECENT = timedelta(minutes=1)
+_UNDER_WAY = " is under way"
+"""In an arm's reason: it waits for what it has begun itself."""
 _RADIUS, _CENTRE = 150.0, 200.0
 _WORDS: Mapping[State, str] = {
     "moves": "at work",
@@ -161,7 +162,7 @@ def _newest(group: Sequence[ArmNow]) -> Entry | None:
 def _state(
     policy: Policy, world: World, name: str, group: Sequence[ArmNow], last: Entry | None
 ) -> State:
-    if any(arm.wants for arm in group):
+    if any(arm.wants or _UNDER_WAY in arm.reason for arm in group):
         return "moves"
     if policy.level < _LEVEL_OF.get(name, 0):
         return "off"
@@ -171,9 +172,6 @@ def _state(
         return "person"
     if last is not None and last.outcome is not None and last.outcome.error:
         return "failed"
-    # What came about in the last minute still shows.
-    if last is not None and world.now - last.intended_at < _RECENT and last.outcome is None:
-        return "moves"
     return "waits"
 
 

@@ -71,14 +71,21 @@ def releases_view(
             for name, says in mapping(told.get("signals")).items()
         ),
         sides=tuple(
-            Side(name, tuple((n, _plain(v)) for n, v in mapping(figures[name]).items()))
-            for name in ("champion", "challenger")
+            Side(called, tuple((n, _plain(v)) for n, v in mapping(figures[name]).items()))
+            for name, called in _names(release).items()
             if name in figures
         ),
         findings=str(mapping(told.get("experiment")).get("findings", "")),
         history=tuple(reversed(history))[:most],
         back=back(release),
     )
+
+
+def _names(release: Release) -> Mapping[str, str]:
+    """What the two sides are called; after a promotion the challenger is the champion."""
+    if release.canary is None:
+        return {"champion": "champion before", "challenger": "champion now"}
+    return {"champion": "champion", "challenger": "challenger"}
 
 
 def shares(release: Release) -> tuple[Share, ...]:
@@ -116,7 +123,7 @@ def _named(bundle: BundleId) -> str:
 
 def _plain(value: Json) -> Json:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {item}" for name, item in value.items())
+        return ", ".join(f"{name}: {item}" for name, item in value.items()) or "none"
     if isinstance(value, Sequence) and not isinstance(value, str):
         return " to ".join("-" if v is None else f"{v:.4g}" for v in value)
     return value
