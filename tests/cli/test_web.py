@@ -1,24 +1,31 @@
 """The pages as a process of their own: over TLS, with their tokens made and voided by command."""
 
+import base64
 import ipaddress
 import json
 import re
 import signal
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 from tests.support.pages import things_project
-from tests.support.projects import EVERLOOP, everloop, product_up, told, until
+from tests.support.projects import EVERLOOP, everloop, product_up, until
 
+from everloop.app.assemble import assemble
+from everloop.app.storage import open_data
+from everloop.cli.main import run
+from everloop.cli.program import Program
 from everloop.layout import Layout
 
 
@@ -78,19 +85,33 @@ def _client(project: Path, url: str) -> httpx.Client:
     return httpx.Client(base_url=url, verify=trust, timeout=30, trust_env=False)
 
 
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """What a command prints as JSON; it is run in this process and must succeed."""
+    program = Program(assemble, open_data, lambda *_: None)
+
+    def say(*arguments: str | Path, project: Path | None = None) -> Any:
+        where = [] if project is None else ["--project", str(project), "--json"]
+        assert run(program, [*map(str, arguments), *where]) == 0
+        out = capsys.readouterr().out
+        return json.loads(out) if where else out
+
+    return say
+
+
 def test_a_token_made_by_command_opens_a_session_over_tls_and_is_voided(
-    project: Path, url: str
+    project: Path, url: str, told: Callable[..., Any]
 ) -> None:
-    made = told(project, "web", "token", "ann", "--role", "viewer", "--by", "bob")
+    made = told("web", "token", "ann", "--role", "viewer", "--by", "bob", project=project)
     with _client(project, url) as client:
         answer = client.post("/login", data={"token": made["token"]})
         assert answer.status_code == 303 and "; Secure" in answer.headers["set-cookie"]
         assert "max-age" in answer.headers["strict-transport-security"]
         assert client.get("/models").status_code == 200
-        (listed,) = told(project, "web", "tokens")
+        (listed,) = told("web", "tokens", project=project)
         assert (listed["name"], listed["good"]) == ("ann", True)
         assert "token" not in listed
-        told(project, "web", "revoke", made["id"])
+        told("web", "revoke", made["id"], project=project)
         assert client.get("/models").status_code == 401
 
 
@@ -104,18 +125,20 @@ def test_what_a_stranger_sends_is_one_line_of_the_log(project: Path, url: str) -
 
 
 def test_the_audit_log_is_checked_and_written_out_with_a_signature(
-    project: Path, tmp_path: Path
+    project: Path, tmp_path: Path, told: Callable[..., Any]
 ) -> None:
-    told(project, "web", "token", "cara", "--role", "labeller")
-    assert told(project, "audit", "verify")["entries"] == len(told(project, "audit", "list"))
-    assert everloop(None, "package", "keys", tmp_path / "key").code == 0
+    told("web", "token", "cara", "--role", "labeller", project=project)
+    entries = told("audit", "list", project=project)
+    checked = told("audit", "verify", project=project)
+    assert checked == {"entries": len(entries), "newest_seal": entries[-1]["seal"]}
+    told("package", "keys", tmp_path / "key")
     file = tmp_path / "audit.jsonl"
-    said = told(project, "audit", "export", file, "--key", tmp_path / "key")
-    assert said["signed_by"].startswith("ed25519:")
-    assert [json.loads(line)["what"] for line in file.read_text().splitlines()][
-        -1
-    ] == "make a token"
-    assert (tmp_path / "audit.jsonl.sig").read_text().strip()
+    said = told("audit", "export", file, "--key", tmp_path / "key", project=project)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert lines == entries and lines[-1]["what"] == "make a token"
+    public = base64.b64decode(said["signed_by"].removeprefix("ed25519:"))
+    signature = base64.b64decode((tmp_path / "audit.jsonl.sig").read_text())
+    Ed25519PublicKey.from_public_bytes(public).verify(signature, file.read_bytes())
 
 
 def test_pages_that_are_served_already_are_not_served_twice(project: Path, url: str) -> None:

@@ -8,7 +8,7 @@ from tests.support.clock import at
 from tests.support.simulation import Simulation, empty_world
 
 from everloop.action import Action, Entry, Outcome
-from everloop.ids import BundleId
+from everloop.ids import BundleId, Json
 from everloop.labels import Box, BoxesLabel, ClassLabel, decode
 from everloop.loop.decide import decide
 from everloop.loop.models import JudgedModel
@@ -113,7 +113,9 @@ def test_a_breach_is_told_from_what_is_fine() -> None:
 
 
 def test_after_a_promotion_the_challenger_is_called_the_champion() -> None:
-    told = {"figures": {"champion": {"events": {}}, "challenger": {"answers": {"cat": 3}}}}
+    told: dict[str, Json] = {
+        "figures": {"champion": {"events": {}}, "challenger": {"answers": {"cat": 3}}}
+    }
     before, after = releases_view(Release(champion=CHAMPION), told, ()).sides
     assert (before.name, after.name) == ("champion before", "champion now")
     assert before.figures == (("events", "none"),) and after.figures == (("answers", "cat: 3"),)
