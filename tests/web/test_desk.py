@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.support.pages import CLASSES, Filled, Pages, fill, pages_of, things_project
+from tests.support.pages import CLASSES, Filled, Pages, fill, now, pages_of, things_project
 
+from everloop.action import Action
 from everloop.labels import BoxesLabel, decode
+from everloop.loop.actions.record_answers import record_answers
+from everloop.loop.controller import acquire
+from everloop.loop.project import Turn
 from everloop.state.access import Role
 
 
@@ -112,3 +116,21 @@ def test_boxes_are_saved_in_pixels_and_those_that_leave_the_picture_are_not(
     (answered,) = project.queue.answered_unrecorded()
     label = decode(answered.label)
     assert isinstance(label, BoxesLabel) and label.boxes[0].right == 20.5
+
+
+def test_a_recorded_answer_is_taken_back_and_changed_and_changed_back(
+    served: tuple[Pages, Filled],
+) -> None:
+    pages, put = served
+    project, sample = pages.project, put.samples[0]
+    fence = acquire(project, now())
+    assert fence is not None
+    with pages.client("labeller") as client:
+        task = client.post("/label/tasks", json={}).json()["tasks"][0]["id"]
+        for label in ("bright", "dark", "bright"):
+            client.post(f"/label/{task}/answer", json={"label": label})
+            record_answers(project, Turn(fence, now()), Action("record-answers"))
+            assert project.data.annotations.standing([sample])[sample].label == label
+            assert client.post(f"/label/{task}/undo", json={}).status_code == 200
+    said = [a.label for a in project.data.annotations.history(sample) if a.by == "labeller"]
+    assert said == ["bright", "dark", "bright"]

@@ -153,15 +153,14 @@ class LabelQueue:
     def reopen(self, task: LabelTaskId, by: str, now: datetime, lease: timedelta) -> None:
         """Take one's own answer back, or one's skipping: the task is open, and held by them.
 
-        Raises `Conflict` when it is recorded already, or was answered by somebody else.
+        What is recorded of it stands until they answer anew. Raises `Conflict` when somebody else
+        answered it.
         """
         with self._database.write() as connection:
             row = connection.execute(select(label_tasks).where(_T.id == task)).one_or_none()
             if row is None or row.answered_by not in (by, None):
                 raise Conflict(f"task {task[:8]} was not answered by {by}")
-            if row.status == "recorded":
-                raise Conflict(f"task {task[:8]} is recorded as {row.label!r} already")
-            if row.status not in ("answered", "skipped"):
+            if row.status not in ("answered", "skipped", "recorded"):
                 return
             nothing = dict.fromkeys(("label", "answered_by", "answered_at", "skip_reason"))
             held = {"status": "open", "leased_by": by, "leased_until": now + lease}
