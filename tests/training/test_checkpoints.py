@@ -243,3 +243,44 @@ def test_a_training_function_may_do_without_all_of_it(tmp_path: Path) -> None:
     data = _Data(boxes=False)
     assert run_training(product, data, {}, attempt, threads=1, project=tmp_path) == 7
     assert (tmp_path / "artifacts" / "kept.txt").exists()
+
+
+class _Rows:
+    """Hours whose count is a function of the hour, and noise."""
+
+    classes = ()
+
+    def __init__(self, features: int) -> None:
+        generator = np.random.default_rng(2)
+        self.features = tuple(map(str, range(features)))
+        self._rows = generator.random((400, features), np.float32)
+        self._counts = generator.poisson(1 + 20 * self._rows[:, 3]).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def images(self) -> Any:
+        raise AssertionError
+
+    def rows(self) -> Any:
+        return self._rows
+
+    def labels(self) -> Any:
+        return self._counts
+
+
+def test_the_template_for_tables_learns_the_same_trees_twice(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(TEMPLATES / "tabular", project)
+    product = load_product(project)
+    params = {"trees": 40, "learning_rate": 0.1, "leaves": 7, "least_rows": 5}
+
+    def trees(name: str) -> str:
+        (tmp_path / name).mkdir()
+        attempt = Attempt(tmp_path / name, 3)
+        data = _Rows(len(product.task.declaration()["features"]))  # type: ignore[arg-type]
+        model = run_training(product, data, params, attempt, threads=2, project=project)
+        return str(model.booster_.model_to_string())
+
+    assert trees("one") == trees("two")
+    assert _curves(tmp_path / "one") == _curves(tmp_path / "two") != []
