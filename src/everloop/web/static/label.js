@@ -10,7 +10,8 @@ function startDesk() {
   const widget = desk.dataset.widget;
   const buttons = [...document.querySelectorAll("[data-class]")];
   const editor = widget === "boxes" ? new BoxEditor($("stage"), buttons[0] && buttons[0].dataset.class) : null;
-  const store = "everloop-unsaved";
+  // What one person has not saved yet is sent in their own name alone.
+  const store = `everloop-unsaved ${desk.dataset.person}`;
   const pictures = new Map();
   let tasks = [], done = [], outbox = kept(), saved = 0, left = Number($("left").dataset.open);
   let seen = 0, sending = false, filling = false, light = 1;
