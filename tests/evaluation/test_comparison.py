@@ -52,6 +52,9 @@ def test_mcnemar_counts_only_where_one_alone_is_right() -> None:
     assert accuracy.candidate - accuracy.champion == pytest.approx(-0.08)
     assert accuracy.low < -0.08 < accuracy.high < 0 and accuracy.told == "lower"
     assert accuracy.p_lower < 0.05
+    quick = compare(_classes(candidate), _classes(champion), TASK, resampled=False)
+    assert quick is not None and quick.p_worse == found.p_worse
+    assert quick.differences["accuracy"].told == "not told apart"
 
 
 def test_the_permutation_test_counts_all_ways_of_few_pairs() -> None:

@@ -58,7 +58,10 @@ def test_few_samples_and_no_numbers_are_not_searched() -> None:
 
 
 def test_what_is_known_of_samples_makes_slices_when_it_is_shared() -> None:
-    known = [{"camera": "ab"[n % 2], "id": str(n), "format": "png"} for n in range(40)]
+    known = [
+        {"camera": "ab"[n % 2], "id": str(n), "format": "png", "class": "xy"[n % 2]}
+        for n in range(40)
+    ]
     assert told_apart(known)[:2] == [("camera=a",), ("camera=b",)]
     parts = replace(
         _evaluation((np.arange(40) % 2).astype(np.float64)), groups=tuple(told_apart(known))

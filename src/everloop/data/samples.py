@@ -188,15 +188,15 @@ class Samples:
         return sorted(rows.column("id").to_pylist())
 
     def known(self, ids: Sequence[SampleId]) -> list[Mapping[str, str]]:
-        """What else is known of samples, by name: their metadata, format and group. Costs a look at
-        the whole."""
-        columns = ["id", "format", "group", "meta"]
+        """What else is known of samples, by name: their metadata and format, and nothing that names
+        whom they are about. Costs a look at the whole."""
+        columns = ["id", "format", "meta"]
         rows = self._facts.rows(columns, None if len(ids) > _NAMED else _among(ids))
         wanted, found = set(ids), {}
         told = zip(*(rows.column(name).to_pylist() for name in columns), strict=True)
-        for name, kind, group, meta in told:
+        for name, kind, meta in told:
             if name in wanted:
-                one = {"format": kind, "group": group, **(json.loads(meta) if meta else {})}
+                one = {"format": kind, **(json.loads(meta) if meta else {})}
                 found[name] = {key: str(value) for key, value in one.items() if value}
         return [found.get(name, {}) for name in ids]
 

@@ -57,8 +57,13 @@ class Comparison:
     """By metric."""
 
 
-def compare(candidate: Evaluation, champion: Evaluation, task: Scorer) -> Comparison | None:
-    """The comparison; None where they were not measured on the same samples."""
+def compare(
+    candidate: Evaluation, champion: Evaluation, task: Scorer, *, resampled: bool = True
+) -> Comparison | None:
+    """The comparison; None where they were not measured on the same samples.
+
+    `resampled`: whether differences come with intervals, which costs most of the time.
+    """
     if candidate.samples != champion.samples or candidate.labels != champion.labels:
         return None
     rows = range(len(candidate.samples))
@@ -68,7 +73,7 @@ def compare(candidate: Evaluation, champion: Evaluation, task: Scorer) -> Compar
         quality=candidate.quality,
         p_worse=p_worse(candidate, champion, rows),
         p_better=p_worse(champion, candidate, rows),
-        differences=_differences(candidate, champion, task),
+        differences=_differences(candidate, champion, task if resampled else None),
     )
 
 
@@ -123,11 +128,14 @@ def below_zero(apart: "NDArray[np.float64]") -> float:
 
 
 def _differences(
-    candidate: Evaluation, champion: Evaluation, task: Scorer
+    candidate: Evaluation, champion: Evaluation, task: Scorer | None
 ) -> Mapping[str, Difference]:
-    targets = task.targets(candidate.labels)
-    new = metric_draws(task, candidate.values, targets, candidate.singly)
-    old = metric_draws(task, champion.values, targets, champion.singly)
+    new: Mapping[str, NDArray[np.float64]] = {}
+    old: Mapping[str, NDArray[np.float64]] = {}
+    if task is not None:
+        targets = task.targets(candidate.labels)
+        new = metric_draws(task, candidate.values, targets, candidate.singly)
+        old = metric_draws(task, champion.values, targets, champion.singly)
     found = {}
     for name, figure in candidate.metrics.items():
         before = champion.metrics.get(name, math.nan)

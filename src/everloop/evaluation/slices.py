@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _PARTS = 4
 _TEXTS = 10_000
+_TAKEN = frozenset({"class", "origin", "target"})
+"""Names that slices by label and origin have."""
 _MOST_VALUES = 20
 """Something of more values tells samples apart rather than kinds of them."""
 
@@ -73,6 +75,6 @@ def told_apart(known: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
     kept = {
         name
         for name, seen in counts.items()
-        if 2 <= len(seen) <= _MOST_VALUES and max(seen.values()) > 1
+        if name not in _TAKEN and 2 <= len(seen) <= _MOST_VALUES and max(seen.values()) > 1
     }
     return [tuple(f"{n}={one[n]}" for n in sorted(one.keys() & kept)) for one in known]

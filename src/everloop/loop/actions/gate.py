@@ -13,6 +13,9 @@ from everloop.loop.cards import comparison_json
 from everloop.loop.project import Project, Turn
 from everloop.tasks.task import learnable
 
+_QUICK = 200_000
+"""Numbers of answers that are resampled in about a second."""
+
 
 def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
     """The verdict, with a reason for each check."""
@@ -24,10 +27,12 @@ def gate(project: Project, _turn: Turn, action: Action) -> Outcome:
         if champion_id is None
         else evaluation_of(project, BundleId(str(champion_id)), snapshot)
     )
-    comparison = None
+    policy, comparison = project.policy.gates, None
     if champion is not None:
-        comparison = compare(candidate, champion, learnable(project.declaration.task))
-    policy = project.policy.gates
+        # It is the loop itself that computes here: its lease must not run out meanwhile.
+        quick = candidate.values.size <= _QUICK or bool(policy.max_loss)
+        task = learnable(project.declaration.task)
+        comparison = compare(candidate, champion, task, resampled=quick)
     verdict = judge(
         candidate,
         champion,
