@@ -1,6 +1,7 @@
 """What a training function may do wrong is told with its line."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -162,6 +163,7 @@ def test_an_interrupted_job_is_no_killed_one(tmp_path: Path) -> None:
     assert not (tmp_path / "exit.json").exists()
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_what_git_knows_of_the_code_is_kept(tmp_path: Path) -> None:
     assert code_state(tmp_path).facts == {}
     author = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a",
