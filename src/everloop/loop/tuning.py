@@ -121,6 +121,7 @@ def run_study(project: Project, plan: Plan, effort: Effort, watch: Watch) -> dic
             want_no_more(folder)
         study.stop_lost()
         book.catch_up(patient=True)
+        shutil.rmtree(folder / "trials", ignore_errors=True)
         plots = draw(study, folder / "plots")
         told = summary(study)
         book.close(told)

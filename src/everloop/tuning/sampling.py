@@ -1,6 +1,7 @@
 """Which point a trial tries: by the study's history and the trial's number, and nothing else."""
 
 import itertools
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,8 +25,44 @@ _MOST_POINTS = 100_000
 Fits = Callable[[Mapping[str, Any]], bool]
 
 
-class Points(BaseSampler):
-    """Whole points for which `fits` says yes, drawn by another sampler.
+class _Whole(BaseSampler):
+    """Draws whole points; a trial whose point was fixed beforehand keeps that."""
+
+    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+        self._space = dict(space)
+
+    @abstractmethod
+    def point(self, study: "Study", trial: "FrozenTrial") -> dict[str, Any]:
+        """The point of a trial."""
+
+    def infer_relative_search_space(
+        self, study: "Study", trial: "FrozenTrial"
+    ) -> dict[str, BaseDistribution]:
+        """See `BaseSampler`: the whole space."""
+        return self._space
+
+    def sample_relative(
+        self,
+        study: "Study",
+        trial: "FrozenTrial",
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        """See `BaseSampler`."""
+        return {} if "fixed_params" in trial.system_attrs else self.point(study, trial)
+
+    def sample_independent(
+        self,
+        study: "Study",
+        trial: "FrozenTrial",
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """See `BaseSampler`; asked for what a fixed point leaves out."""
+        return self.point(study, trial)[param_name]
+
+
+class Points(_Whole):
+    """Points for which `fits` says yes, drawn by another sampler.
 
     That is made anew for each trial and seeded by its number, so a study that was killed goes on
     as if it had not been. Raises `Refused` where no point fits.
@@ -37,39 +74,20 @@ class Points(BaseSampler):
         space: Mapping[str, BaseDistribution],
         fits: Fits,
     ) -> None:
+        super().__init__(space)
         self._make = make
-        self._space = dict(space)
         self._fits = fits
-        self._inner = make(0)
 
-    def before_trial(self, study: "Study", trial: "FrozenTrial") -> None:
-        """See `BaseSampler`."""
-        self._inner = self._make(_place(study, trial))
-        self._inner.before_trial(study, trial)
-
-    def infer_relative_search_space(
-        self,
-        study: "Study",
-        trial: "FrozenTrial",
-    ) -> dict[str, BaseDistribution]:
-        """The whole space: each point is drawn in one go."""
-        return self._space
-
-    def sample_relative(
-        self,
-        study: "Study",
-        trial: "FrozenTrial",
-        search_space: dict[str, BaseDistribution],
-    ) -> dict[str, Any]:
+    def point(self, study: "Study", trial: "FrozenTrial") -> dict[str, Any]:
         """A point that fits."""
-        if "fixed_params" in trial.system_attrs:
-            return {}
+        place = _place(study, trial)
+        inner = self._make(place)
         for _ in range(_TRIES):
-            point = self._draw(self._inner, study, trial)
+            point = self._draw(inner, study, trial)
             if self._fits(point):
                 return point
         # Where few points fit, what was learnt of the others does not help.
-        return any_point(self._space, self._fits, _seed(_place(study, trial), -1))
+        return any_point(self._space, self._fits, _seed(place, -1))
 
     def _draw(self, sampler: BaseSampler, study: "Study", trial: "FrozenTrial") -> dict[str, Any]:
         varied = {name: kind for name, kind in self._space.items() if not kind.single()}
@@ -81,15 +99,19 @@ class Points(BaseSampler):
             for name, kind in self._space.items()
         }
 
-    def sample_independent(
-        self,
-        study: "Study",
-        trial: "FrozenTrial",
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """See `BaseSampler`; asked for what a fixed point leaves out."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+class Grid(_Whole):
+    """The points of a grid in a shuffled order, so that a part of it is no corner of the space."""
+
+    def __init__(
+        self, points: Sequence[Mapping[str, Any]], space: Mapping[str, BaseDistribution]
+    ) -> None:
+        super().__init__(space)
+        self._points = points
+
+    def point(self, study: "Study", trial: "FrozenTrial") -> dict[str, Any]:
+        """The next point."""
+        return dict(self._points[_place(study, trial) % len(self._points)])
 
 
 def any_point(space: Mapping[str, BaseDistribution], fits: Fits, seed: int = 0) -> dict[str, Any]:
@@ -103,45 +125,6 @@ def any_point(space: Mapping[str, BaseDistribution], fits: Fits, seed: int = 0) 
         if fits(point):
             return point
     raise Refused(f"the space has no valid point: `where` said no to {_WIDER_TRIES} of them")
-
-
-class Grid(BaseSampler):
-    """The points of a grid in a shuffled order, so that a part of it is no corner of the space."""
-
-    def __init__(
-        self, points: Sequence[Mapping[str, Any]], space: Mapping[str, BaseDistribution]
-    ) -> None:
-        self._points = points
-        self._space = dict(space)
-
-    def infer_relative_search_space(
-        self,
-        study: "Study",
-        trial: "FrozenTrial",
-    ) -> dict[str, BaseDistribution]:
-        """See `Points`."""
-        return self._space
-
-    def sample_relative(
-        self,
-        study: "Study",
-        trial: "FrozenTrial",
-        search_space: dict[str, BaseDistribution],
-    ) -> dict[str, Any]:
-        """The next point."""
-        if "fixed_params" in trial.system_attrs:
-            return {}
-        return dict(self._points[_place(study, trial) % len(self._points)])
-
-    def sample_independent(
-        self,
-        study: "Study",
-        trial: "FrozenTrial",
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """One value of the next point; asked for what a fixed one leaves out."""
-        return self._points[_place(study, trial) % len(self._points)][param_name]
 
 
 def sampler_of(plan: Plan, fits: Fits) -> BaseSampler:
