@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from everloop.compute.job import Failed, Job, Running
@@ -86,6 +87,15 @@ def test_the_line_that_asks_for_too_much_memory_is_told(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="out of memory") as told:
         _run(function, tmp_path)
     assert str(told.value).startswith(_line_of("memory"))
+
+
+def test_pytorch_without_memory_is_told_as_such(tmp_path: Path) -> None:
+    def function(_data: Any, _params: Any, _run: Run) -> Any:
+        return torch.ones(2**52)  # here: tensor
+
+    with pytest.raises(Refused, match="out of memory: take smaller batches") as told:
+        _run(function, tmp_path)
+    assert str(told.value).startswith(_line_of("tensor"))
 
 
 def test_a_process_gets_no_more_than_its_share_of_the_memory() -> None:

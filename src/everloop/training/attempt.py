@@ -178,14 +178,13 @@ def run_training(
         model = function(data, params, attempt)
     except Diverged as error:
         raise Refused(f"{user_line(error, project)}: {error}") from error
-    except MemoryError as error:
-        raise Refused(
-            f"{user_line(error, project)}: out of memory {error}".rstrip() + "; take smaller "
-            "batches or pictures, or raise [train] memory if the machine has more"
-        ) from error
     except Exception as error:
         where = user_line(error, project)
-        raise Refused(f"{where}: {type(error).__name__}: {error}") from error
+        told = f"{where}: {type(error).__name__}: {error}"
+        if _lacks_memory(error):
+            told = f"{where}: out of memory: take smaller batches or pictures, or raise [train] "
+            told += f"memory if the machine has more ({error})"
+        raise Refused(told) from error
     finally:
         attempt.close()
     broken = [f for f in attempt.logged() if not math.isfinite(f[2])]
@@ -195,6 +194,12 @@ def run_training(
     if bad := _broken_weights(model):
         raise Refused(f"{return_line(function, project)}: the model's weights {bad} are no numbers")
     return model
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether there was not enough memory, as Python, NumPy and PyTorch tell it."""
+    words = "can't allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and words)
 
 
 def _broken_weights(model: Any) -> str | None:
