@@ -42,7 +42,7 @@ def test_boxes_are_imported_watched_pinned_and_written_out(project: Path) -> Non
     assert said.code == 3
     assert "has no function marked @product.train" in said.err
     arms = {row["arm"]: row["reason"] for row in told(project, "why")}
-    assert "every attempt is recorded in the tracker" in arms["learn"]
+    assert "2 training labels of the 50 a first model needs" in arms["learn"]
     assert "all 5 files of the sources are in" in arms["ingest"]
 
 

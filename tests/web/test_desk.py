@@ -84,17 +84,19 @@ def test_a_labeller_gets_a_rendition_and_no_name(served: tuple[Pages, Filled]) -
         assert client.get(f"/data/samples/{put.samples[0]}/image").status_code == 403
 
 
-def test_a_viewer_sees_what_is_cleared_and_others_a_picture_made_anew(
+def test_originals_are_for_the_owner_and_made_anew_for_them_too(
     served: tuple[Pages, Filled],
 ) -> None:
     pages, put = served
     cleared, other = (
         f"/data/samples/{sample}/image" for sample in (put.samples[0], put.samples[-1])
     )
-    with pages.client("viewer") as viewer, pages.client("approver") as approver:
-        assert viewer.get(cleared).status_code == 200
-        assert viewer.get(other).status_code == 403
-        picture = approver.get(other)
+    for role in ("viewer", "approver"):
+        with pages.client(role) as client:
+            assert client.get(cleared).status_code == 200
+            assert client.get(other).status_code == 403
+    with pages.client("administrator") as owner:
+        picture = owner.get(other)
         original = pages.project.data.samples.read([put.samples[-1]])[0]
         assert picture.status_code == 200 and picture.content != original
         with Image.open(io.BytesIO(picture.content)) as image:

@@ -1,12 +1,13 @@
 """Data: snapshots, growth, balance, what was set aside, and a browser of samples.
 
-Originals are never sent: who may see the data gets small pictures encoded afresh, and a viewer
-only the renditions that labellers may see as well.
+Pictures are sent small and encoded afresh: of the originals to an administrator, to everybody else
+of the renditions that labellers may see as well.
 """
 
 import io
 from collections import Counter
 
+from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
 from everloop.errors import Refused
 from everloop.ids import SampleId
@@ -70,25 +71,28 @@ def show_sample(asked: Asked) -> Answer:
 
 
 def thumbnail(asked: Asked) -> Answer:
-    """A small picture of a sample, encoded afresh: pixels, and nothing else of the file."""
+    """A small picture of a sample, encoded afresh: pixels, and nothing else of the file.
+
+    Of the original for whom it belongs to; everybody else gets what the privacy policy lets out.
+    """
     project, sample = asked.project, _find(asked)
-    if asked.who.role == "viewer":
-        original = _rendition(asked, sample)
+    if asked.who.role == "administrator":
+        (picture,) = owner_only(project.data.samples, [sample])
     else:
-        (original,) = project.data.samples.read([sample])
+        picture = _rendition(asked, sample)
     try:
-        data = _small(original, asked)
+        data = _small(picture, asked)
     except Refused as error:
         raise Problem(415, f"this sample is no picture: {error}", "see its page") from error
     headers = {"Cache-Control": _HOUR, "Content-Security-Policy": "sandbox"}
     return Answer(data, b"image/png", headers=headers)
 
 
-def _small(original: bytes, asked: Asked) -> bytes:
+def _small(picture: bytes, asked: Asked) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(decode(original, asked.project.limits, _SIDE)).save(out, "PNG")
+    Image.fromarray(decode(picture, asked.project.limits, _SIDE)).save(out, "PNG")
     return out.getvalue()
 
 

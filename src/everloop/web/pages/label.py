@@ -3,6 +3,7 @@
 Labellers get renditions only, and only those of tasks that were given to them.
 """
 
+from everloop.data.owner import owner_only
 from everloop.errors import Conflict, Refused
 from everloop.ids import LabelTaskId
 from everloop.labels import BoxesLabel, decode, encode
@@ -100,7 +101,8 @@ def _in_original(asked: Asked, task: LabelTask, label: BoxesLabel) -> BoxesLabel
         raise Refused(why)
     if max(facts.width, facts.height) < project.policy.privacy.max_side:
         return label
-    (original,) = project.data.samples.read([proof.sample])
+    # Its size only: nobody sees it.
+    (original,) = owner_only(project.data.samples, [proof.sample])
     wide, high = upright_size(original, project.limits)
     return scaled(label, wide / facts.width, high / facts.height)
 
