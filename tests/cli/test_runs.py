@@ -94,7 +94,8 @@ def test_an_interrupted_training_goes_on_and_comes_to_what_it_would_have(
     process = _begin(project, hang_at=4)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130 and "goes on from its newest checkpoint" in said
+    assert process.returncode == 130, said
+    assert "goes on from its newest checkpoint" in said
     (run,) = here.told("runs", "list")
     assert (run["status"], run["checkpoint"], run["bundle"]) == ("interrupted", 4, None)
     assert "interrupted after step 4" in here.said("runs", "list")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 
 from everloop.errors import Refused
 from everloop.state.database import HEAD, Database
@@ -49,6 +49,18 @@ def test_a_transaction_is_whole_or_not_at_all(database: Database) -> None:
         raise RuntimeError
     with database.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM leases")).scalar() == 0
+
+
+def test_an_interrupt_in_the_middle_of_a_statement_is_told_as_that(database: Database) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), database.write() as connection:
+        connection.execute(text("CREATE TABLE half (x)"))
+        event.listen(connection, "before_cursor_execute", interrupt)
+        connection.execute(text("INSERT INTO half VALUES (1)"))
+    with database.write() as connection:
+        assert not inspect(connection).has_table("half")
 
 
 def test_killed_inside_a_transaction_nothing_of_it_stays(tmp_path: Path) -> None:

@@ -74,4 +74,4 @@ def test_a_package_with_an_entry_point_passes_the_contract(tmp_path: Path) -> No
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
-    assert "8 passed" in done.stdout
+    assert "9 passed" in done.stdout
