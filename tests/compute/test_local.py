@@ -98,3 +98,17 @@ def _alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(("said", "found"), [(None, "1000"), ("7", "7")])
+def test_threads_of_a_job_do_not_spin_long_for_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, found: str
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if said is not None:
+        monkeypatch.setenv("GOMP_SPINCOUNT", said)
+    code = "import json, os; told = {'spins': os.environ['GOMP_SPINCOUNT']};"
+    job = _job(tmp_path, code + "open('result.json', 'w').write(json.dumps(told))")
+    while isinstance(state := LocalEngine().ensure(job), Running):
+        time.sleep(0.05)
+    assert state == Succeeded({"spins": found})
