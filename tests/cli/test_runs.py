@@ -115,7 +115,9 @@ def test_an_interrupted_training_goes_on_and_comes_to_what_it_would_have(
     assert (shown["status"], shown["lives"], shown["checkpoint"]) == ("finished", 3, 29)
     assert [step for step, _ in shown["history"]["loss"]] == list(range(30))
     again = here.told("reproduce", "last")
-    assert again["same"] is True and again["surroundings"] == []
+    assert again["same"] is True
+    # Where other tests of this process have loaded Ray, the packages that it brings along are seen.
+    assert not [row for row in again["surroundings"] if row["recorded"] != "-"]
     assert [row["what"] for row in again["results"]] == ["model", "loss"]
     assert len(here.told("runs", "list")) == 1, "a reproduction is no run of its own"
 
