@@ -23,13 +23,13 @@ class Guard:
         """Why the request is refused; None, and its client's name known, when it is not."""
         host = head.headers.get(b"host", b"")
         if not self._any and host not in self._known:
-            if _name(f"//{host.decode('latin-1')}") not in self._hosts:
+            if host_name(f"//{host.decode('latin-1')}") not in self._hosts:
                 told = f"this service is not called {_shown(host)}"
                 return Problem(403, told, "address it by its name; see --host-name")
             if len(self._known) < _REMEMBERED:
                 self._known.add(host)
         origin = head.headers.get(b"origin")
-        if origin is not None and _name(origin.decode("latin-1")) not in self._hosts:
+        if origin is not None and host_name(origin.decode("latin-1")) not in self._hosts:
             told = f"requests from pages of {_shown(origin)} are not taken"
             return Problem(403, told, "send it from a program, or from a page of this host")
         if self._keys is None:
@@ -83,7 +83,8 @@ class Room:
             del self._by_client[client]
 
 
-def _name(url: str) -> str | None:
+def host_name(url: str) -> str | None:
+    """The host of a URL as a Host header writes it, without the port; None where it is none."""
     try:
         name = urlsplit(url).hostname
     except ValueError:

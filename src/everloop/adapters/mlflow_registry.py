@@ -53,7 +53,7 @@ class MlflowRegistry:
 
     def record_run(self, record: RunRecord, artifacts: Path | None) -> str:
         """See `Registry`. A run that was left half written is completed."""
-        with _translated():
+        with translated():
             run = self._find_run(record.key)
             if run is None:
                 run = self._client.create_run(
@@ -134,7 +134,7 @@ class MlflowRegistry:
 
     def add_metrics(self, run: ActionKey, metrics: Mapping[str, float]) -> None:
         """See `Registry`."""
-        with _translated():
+        with translated():
             found = self._find_run(run)
             known = {} if found is None else found.data.metrics
             for name, value in metrics.items():
@@ -145,7 +145,7 @@ class MlflowRegistry:
         self, bundle: BundleId, *, run_id: str, tags: Mapping[str, str], files: Path, card: str
     ) -> int:
         """See `Registry`. The bundle's files and its card are artifacts of the run."""
-        with _translated():
+        with translated():
             for version in self.versions():
                 if version.bundle == bundle:
                     return version.version
@@ -168,7 +168,7 @@ class MlflowRegistry:
 
     def versions(self) -> list[ModelVersion]:
         """See `Registry`."""
-        with _translated():
+        with translated():
             found = self._client.search_model_versions(f"name = '{self._product}'")
             aliases = self._aliases()
         versions = [
@@ -189,12 +189,13 @@ class MlflowRegistry:
 
     def set_alias(self, alias: str, version: int) -> None:
         """See `Registry`."""
-        with _translated():
+        with translated():
             self._client.set_registered_model_alias(self._product, alias, str(version))
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """MLflow's errors as `Unavailable`."""
     from mlflow.exceptions import MlflowException
 
     try:

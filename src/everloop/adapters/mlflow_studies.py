@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from everloop.adapters.mlflow_registry import MlflowRegistry, _translated
+from everloop.adapters.mlflow_registry import MlflowRegistry, translated
 from everloop.registry.studies import StudyRecord, TrialRecord
 
 _PARENT, _STUDY, _TRIAL = "mlflow.parentRunId", "everloop.study", "everloop.trial"
@@ -23,7 +23,7 @@ class MlflowStudies(MlflowRegistry):
         """See `StudyBook`."""
         from mlflow.entities import Param
 
-        with _translated():
+        with translated():
             found = self._client.search_runs(
                 [self._experiment], f"tags.`{_STUDY}` = '{study.id}'", max_results=1
             )
@@ -40,7 +40,7 @@ class MlflowStudies(MlflowRegistry):
         whole: set[int] = set()
         begun: dict[int, str] = {}
         token: str | None = None
-        with _translated():
+        with translated():
             while True:
                 page = self._client.search_runs(
                     [self._experiment],
@@ -65,7 +65,7 @@ class MlflowStudies(MlflowRegistry):
         from mlflow.entities import Metric, Param, RunTag
 
         ended = round(trial.ended_at.timestamp() * 1000)
-        with _translated():
+        with translated():
             identity = self._begun.get(run, {}).get(trial.number) or self._begin(run, trial)
             history = [Metric(name, value, at, step) for step, name, value, at in trial.history]
             final = [Metric(name, value, ended, 0) for name, value in trial.metrics.items()]
@@ -93,7 +93,7 @@ class MlflowStudies(MlflowRegistry):
 
     def close(self, run: str, metrics: Mapping[str, float], files: Path) -> None:
         """See `StudyBook`."""
-        with _translated():
+        with translated():
             for name, value in metrics.items():
                 self._client.log_metric(run, name, value)
             if files.is_dir():

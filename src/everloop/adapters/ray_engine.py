@@ -4,7 +4,6 @@ All nodes see the project's folder at the same place (a shared file system), and
 installed; data may lie on S3. Nothing of a job goes through Ray but its command line.
 """
 
-import ipaddress
 import logging
 import os
 import signal
@@ -19,6 +18,8 @@ from everloop.compute.ends import another_start, ended
 from everloop.compute.job import Job, JobState, Running
 from everloop.errors import Refused, Unavailable
 from everloop.policy import Step
+from everloop.process import die_with_parent
+from everloop_runtime import listening
 from everloop_runtime.ids import digest_bytes
 
 _NAMESPACE = "everloop"
@@ -161,7 +162,8 @@ def _guard(folder: Path, seconds: float, command: list[str]) -> None:
                 command,
                 lock.fileno(),
                 environment=_environment(),
-                prepare=_die_with_parent,
+                # A node that dies takes its jobs along: they are started again elsewhere.
+                prepare=die_with_parent,
             )
         code = 0
     finally:
@@ -175,26 +177,13 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
 
 
-def _die_with_parent() -> None:
-    """A node that dies takes its jobs along: they are started again elsewhere."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-
-
 def is_loopback(address: str) -> bool:
     """Whether an address such as `127.0.0.1:6379` or `ray://localhost:10001` is this machine's.
 
     >>> is_loopback("127.0.0.1:6379"), is_loopback("ray://[::1]:10001"), is_loopback("auto")
     (True, True, False)
     """
-    host = address.rpartition("://")[2].rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return listening.is_loopback(address.rpartition("://")[2].rpartition(":")[0].strip("[]"))
 
 
 def _name(job: Job) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import click
 
 from everloop.errors import Refused
-from everloop.ids import BundleId, Json, SampleId
+from everloop.ids import BundleId, Json, SampleId, SnapshotId
 
 if TYPE_CHECKING:
+    from everloop.cli.program import Program
     from everloop.data.store import DataStore
     from everloop.loop.project import Project
 
@@ -159,6 +160,19 @@ def _plain(item: Json) -> str:
     if isinstance(item, Sequence) and not isinstance(item, str):
         return "\n".join(map(_plain, item))
     return str(item)
+
+
+def pin_snapshot(program: "Program", project: "Project", version: str, by: str) -> SnapshotId:
+    """A snapshot of the data set with labels of `version`; `Refused` with why there is none."""
+    from everloop.loop import kinds
+    from everloop.loop.single import run_action
+
+    with working("taking a snapshot"):
+        pin = kinds.snapshot(project.policy, version)
+        taken = run_action(project, pin, by=by, clock=program.clock)
+    if taken.error:
+        raise Refused(taken.error)
+    return SnapshotId(str(taken.result["snapshot"]))
 
 
 def find_bundle(project: "Project", prefix: str | None) -> BundleId:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from everloop.cli.common import by_option, common_options, emit, show, watching, working
+from everloop.cli.common import (
+    by_option,
+    common_options,
+    emit,
+    pin_snapshot,
+    show,
+    watching,
+    working,
+)
 from everloop.cli.program import Program
 from everloop.errors import Refused
 from everloop.ids import SnapshotId
@@ -54,20 +62,12 @@ def command(program: Program, snapshot: str | None, path: Path, by: str, *, as_j
 
 
 def _snapshot(program: Program, project: "Project", named: str | None, by: str) -> SnapshotId:
-    from everloop.loop import kinds
-    from everloop.loop.single import run_action
-
     if named is not None:
         return project.data.snapshots.find(named).id
     labelled = project.data.labelled_counts()
     if not labelled.train + labelled.holdout:
         raise Refused("nothing is labelled yet; everloop data import SOURCE takes data in")
-    with working("taking a snapshot"):
-        pin = kinds.snapshot(project.policy, labelled.version)
-        taken = run_action(project, pin, by=by, clock=program.clock)
-    if taken.error:
-        raise Refused(taken.error)
-    return SnapshotId(str(taken.result["snapshot"]))
+    return pin_snapshot(program, project, labelled.version, by)
 
 
 def _watched(program: Program, project: "Project", action: "Action", by: str) -> "Outcome":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from everloop.cli.common import by_option, common_options, counting, emit, working
+from everloop.cli.common import by_option, common_options, counting, emit, pin_snapshot
 from everloop.cli.program import Program
 from everloop.errors import Refused
 from everloop.ids import Json, SnapshotId
@@ -82,20 +82,12 @@ def command(
 
 
 def _snapshot(program: Program, project: "Project", named: str | None, by: str) -> SnapshotId:
-    from everloop.loop import kinds
-    from everloop.loop.single import run_action
-
     if named is not None:
         return project.data.snapshots.find(named).id
     labelled = project.data.labelled_counts()
     if not labelled.train:
         raise Refused("no training sample is labelled yet; everloop data import SOURCE takes some")
-    with working("taking a snapshot"):
-        pin = kinds.snapshot(project.policy, labelled.version)
-        outcome = run_action(project, pin, by=by, clock=program.clock)
-    if outcome.error:
-        raise Refused(outcome.error)
-    return SnapshotId(str(outcome.result["snapshot"]))
+    return pin_snapshot(program, project, labelled.version, by)
 
 
 def _teller(metric: str, *, as_json: bool) -> "Any":

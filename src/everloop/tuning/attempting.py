@@ -4,7 +4,6 @@ So a trial costs no start of Python and no reading of data, and one that is kill
 all the memory ends alone.
 """
 
-import ctypes
 import importlib
 import json
 import os
@@ -23,6 +22,7 @@ from typing import Any
 
 from everloop.data.training_data import SnapshotSide
 from everloop.errors import EverloopError
+from everloop.process import die_with_parent
 from everloop.product import Product
 from everloop.tasks.task import Learnable
 from everloop.training.attempt import Attempt, run_training
@@ -31,7 +31,6 @@ from everloop.tuning.judging import metrics_of
 
 _LOOK = 0.2
 """Seconds between two looks at whether a trial is still wanted."""
-_DIE_WITH_PARENT = 1
 _TOO_LONG: dict[str, Any] = {"error": "too long"}
 _FIRST_TO_GO = b"1000"
 _JUDGING = frozenset({"joblib", "pycocotools", "scipy", "sklearn", "threadpoolctl"})
@@ -249,7 +248,7 @@ def _outcome(
 def _alone() -> None:
     """A group of its own, that dies with the worker and goes first when memory runs out."""
     os.setpgid(0, 0)
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     Path("/proc/self/oom_score_adj").write_bytes(_FIRST_TO_GO)
 

@@ -11,6 +11,7 @@ from everloop.state.access import Access, Person
 from everloop.web.asked import Asked
 from everloop.web.routes import Found, Route, find
 from everloop.web.tries import Tries
+from everloop_runtime.guard import host_name
 from everloop_runtime.head import Head
 from everloop_runtime.ids import digest_bytes
 from everloop_runtime.problems import Problem
@@ -81,7 +82,7 @@ class Gate:
 
     def _stranger_page(self, head: Head) -> Problem | None:
         host = head.headers.get(b"host", b"").decode("latin-1").lower()
-        if not self._any and _name(f"//{host}") not in self._hosts:
+        if not self._any and host_name(f"//{host}") not in self._hosts:
             told = f"this server is not called {host[:100]!r}"
             return Problem(403, told, "address it by its name; see [web] hosts")
         origin = head.headers.get(b"origin")
@@ -142,14 +143,6 @@ def _no_route(head: Head, methods: tuple[str, ...]) -> Problem:
         return Problem(404, f"there is nothing at {head.path[:100]!r}", "start at /")
     allowed = ", ".join(methods)
     return Problem(405, f"{head.method} is not for this", f"use {allowed}", {"Allow": allowed})
-
-
-def _name(url: str) -> str | None:
-    try:
-        name = urlsplit(url).hostname
-    except ValueError:
-        return None
-    return f"[{name}]" if name and ":" in name else name
 
 
 def _place(origin: str) -> str | None:
