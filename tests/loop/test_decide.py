@@ -452,6 +452,26 @@ def test_a_canary_cut_short_is_not_resumed_once_its_bundle_is_rejected() -> None
     assert all(d.action is None or d.action.kind != "canary" for d in decisions)
 
 
+def test_a_rollback_cut_short_is_not_resumed_once_its_bundle_was_deployed_again() -> None:
+    life = _live()
+    _second(life)
+    _until(life, "canary")
+    canary, champion = life.world.release.canary, life.world.release.champion
+    assert canary is not None
+    life.ask("rollback", {})
+    life.turn(crash=True)
+    assert life.world.release.canary is None, "it had its effect and no outcome"
+    back = decide(life.policy, life.world)
+    assert all(d.action is None or d.action.inputs.get("bundle") != canary.bundle for d in back[:-1])
+    # It counts as sent back already; a person overrules that, and the rest of it is void.
+    life.ask("deploy", {"bundle": canary.bundle})
+    _until(life, "deploy")
+    assert life.world.release.champion == canary.bundle != champion
+    for _ in range(10):
+        life.turn()
+    assert life.world.release.champion == canary.bundle
+
+
 def test_a_newer_candidate_takes_the_canarys_place() -> None:
     life = _live()
     _second(life)

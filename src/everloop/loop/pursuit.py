@@ -121,9 +121,13 @@ def _already_decided(world: World, bundle: BundleId) -> str | None:
 
 
 def sent_back(world: World, bundle: BundleId) -> str | None:
-    """Why this bundle lost its traffic, as candidate, champion or variant; None: it never did."""
+    """Why this bundle lost its traffic, as candidate, champion or variant; None: it never did.
+
+    What was intended and has no outcome yet counts: it may have had its effect before the loop
+    was killed, and is brought to its end otherwise.
+    """
     for kind in ("rollback", "take-out"):
-        if entry := world.latest(kind, bundle=bundle):
+        if entry := world.intended(kind, bundle=bundle):
             return entry.reason
     return None
 

@@ -1,6 +1,6 @@
 """The world as the loop sees it at one moment: frozen, and all that `decide` may know."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -157,10 +157,26 @@ class World:
         """The Action of this kind, with these inputs among its own, that succeeded last."""
         done = [
             entry
-            for entry in self.journal.values()
-            if entry.action.kind == kind
-            and inputs.items() <= entry.action.inputs.items()
-            and entry.outcome is not None
-            and entry.outcome.succeeded
+            for entry in self._entries(kind, inputs)
+            if entry.outcome is not None and entry.outcome.succeeded
         ]
         return max(done, key=lambda entry: entry.finished_at or entry.intended_at, default=None)
+
+    def intended(self, kind: str, **inputs: Json) -> Entry | None:
+        """The Action of this kind, with these inputs among its own, intended last.
+
+        Without those that failed for good.
+        """
+        meant = [
+            entry
+            for entry in self._entries(kind, inputs)
+            if entry.outcome is None or entry.outcome.succeeded or not entry.outcome.final
+        ]
+        return max(meant, key=lambda entry: entry.intended_at, default=None)
+
+    def _entries(self, kind: str, inputs: Mapping[str, Json]) -> Iterator[Entry]:
+        return (
+            entry
+            for entry in self.journal.values()
+            if entry.action.kind == kind and inputs.items() <= entry.action.inputs.items()
+        )

@@ -46,7 +46,8 @@ def roll_back(project: Project, turn: Turn, action: Action) -> Outcome:
     elif release.champion == bundle:
         project.releases.return_to(to, reason, turn.fence, turn.now)
     publish(project, turn.now)
-    _name_champion(project, to)
+    # What is brought to its end late finds a champion that came after it.
+    _name_champion(project, project.releases.current().champion or to)
     _close(project, turn, action, "rolled back")
     return Outcome(final=True, result={"champion": to})
 

@@ -16,7 +16,8 @@ def resume(world: World, asked: Mapping[ActionKey, Decision]) -> Decision:
 
     A controller that was killed inside an Action may have had its effect without writing its
     outcome; since every Action is safe to repeat, doing it again writes the outcome too. Traffic
-    is the exception: it is not moved onto a bundle that was rejected or sent back since.
+    is the exception: it is not moved onto a bundle that was rejected or sent back since, nor away
+    from one that was deployed again since.
     """
     moved = any(d.action is not None and d.action.kind in MOVES for d in asked.values())
     due = [
@@ -43,10 +44,14 @@ def _withdrawn(world: World, entry: Entry) -> bool:
     if kind == "experiment":
         # While its request is open that asks for it; what began meanwhile is only to be told so.
         return experiment is None or experiment.name != entry.action.inputs["experiment"]
-    if kind not in {"canary", "promote", "deploy"}:
+    if kind not in {"canary", "promote", "deploy", "rollback"}:
         return False
+    bundle = BundleId(str(entry.action.inputs["bundle"]))
+    if kind == "rollback":
+        again = world.latest("deploy", bundle=bundle)
+        deployed = again is not None and again.intended_at >= entry.intended_at
+        return deployed and world.release.champion == bundle
     if kind != "deploy" and experiment is not None:
         return True
-    bundle = BundleId(str(entry.action.inputs["bundle"]))
     approved, _ = world.decisions.get(bundle, (True, ""))
     return not approved or sent_back(world, bundle) is not None
