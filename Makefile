@@ -10,7 +10,7 @@ demo: setup          ## the whole life of a product; EXIT=1 SEED=n CAMERA=name W
 		$(if $(CAMERA),--camera $(CAMERA)) $(if $(WORK),--work $(WORK))
 
 test: setup          ## all tests; ARGS go to pytest
-	@$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup          ## style, types, layers
 	@$(BIN)/ruff check .

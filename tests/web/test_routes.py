@@ -228,10 +228,10 @@ def test_a_flood_of_wrong_tokens_is_shut_out_and_told_once(tmp_path: Path) -> No
 def test_bodies_that_are_too_large_too_deep_or_nonsense_are_refused(
     served: tuple[Pages, Filled],
 ) -> None:
-    pages, put = served
-    path = f"/label/{put.tasks[0]}/answer"
+    pages, _ = served
     with pages.client("labeller") as client:
-        client.post("/label/tasks", json={})
+        held = client.post("/label/tasks", json={}).json()["tasks"][0]["id"]
+        path = f"/label/{held}/answer"
         assert client.post(path, content=b"x" * 300_000).status_code == 413
         assert client.post(path, content=b'{"label":{"a":' + b"[" * 200_000).status_code == 400
         assert client.post(path, content=b"{").status_code == 400
