@@ -1,9 +1,11 @@
 """The pages: what waiting for people costs, and a task among a hundred thousand.
 
-    python benchmarks/bench_web.py
+    python benchmarks/bench_web.py [start|queue|answers ...]
 
 Prints the processor time of `everloop web` until it listens and until its first page is there,
-and how long a labeller waits for their next tasks as the queue grows.
+how long a labeller waits for their next tasks as the queue grows, and what looking through a
+million captured answers takes: a page of the newest, one of rare ones, one far back, what was seen
+alike, and the newest thousand for the map.
 """
 
 import json
@@ -15,26 +17,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import numpy as np
 from sqlalchemy import update
 
-from everloop.ids import LabelTaskId, PolicyVersion, RenditionId, SampleId
+from everloop.data.browsing import Wanted, browse, seen_alike
+from everloop.data.store import DataStore
+from everloop.ids import BundleId, LabelTaskId, PolicyVersion, PredictionId, RenditionId, SampleId
 from everloop.layout import Layout
 from everloop.state.clearances import Claim, Clearances, Cleared, Judged
 from everloop.state.database import Database
 from everloop.state.label_queue import LabelQueue, LabelTask
 from everloop.state.lease import Leases
 from everloop.state.tables import label_tasks
+from everloop_runtime.segments import Captured
 
 VERSION = PolicyVersion("a" * 64)
 RENDITION = RenditionId("d" * 64)
 SIZES = (10_000, 100_000)
 ASKS = 200
 LEASE = timedelta(minutes=10)
+ANSWERS, _SEGMENT = 1_000_000, 50_000
+BUNDLE = BundleId("b" * 64)
 
 
 class EveryRendition:
@@ -46,10 +54,11 @@ class EveryRendition:
 
 
 def main() -> None:
-    """Print both tables."""
-    with tempfile.TemporaryDirectory() as folder:
-        _start(Path(folder) / "product")
-        _queue(Path(folder) / "queue")
+    """Print the tables that are asked for; all of them where none is."""
+    known = {"start": _start, "queue": _queue, "answers": _answers}
+    for name in sys.argv[1:] or known:
+        with tempfile.TemporaryDirectory() as folder:
+            known[name](Path(folder) / name)
 
 
 def _start(folder: Path) -> None:
@@ -121,6 +130,53 @@ def _tasks(
     for sample in samples:
         name = LabelTaskId(sample)
         yield LabelTask(name, proofs[sample], "round", "train", "1", None, 0.5, now)
+
+
+def _answers(folder: Path) -> None:
+    predictions = DataStore(folder).predictions
+    generator = np.random.default_rng(0)
+    for start in range(0, ANSWERS, _SEGMENT):
+        predictions.append(_segment(generator, start), f"segment {start}")
+    asks: Mapping[str, Callable[[], object]] = {
+        "the newest 48": lambda: browse(predictions, Wanted(), 48),
+        "48 of one in a thousand": lambda: browse(predictions, Wanted(surest=0.001), 48),
+        "half of them back": lambda: browse(predictions, Wanted(label="3"), 48, ANSWERS // 2),
+        "of no such label": lambda: browse(predictions, Wanted(label="none"), 48),
+        "seen alike": lambda: seen_alike(predictions, BUNDLE, SampleId(f"{ANSWERS - 5:064x}"), 48),
+        "the newest 1,000": lambda: predictions.window(BUNDLE, ANSWERS - 1000, 1000),
+    }
+    print(f"\n{f'{ANSWERS:,} answers':<28}{'median ms':>12}{'worst ms':>12}")
+    for what, ask in asks.items():
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            ask()
+            times.append(1000 * (time.perf_counter() - began))
+        print(f"{what:<28}{statistics.median(times):>12.0f}{max(times):>12.0f}")
+
+
+def _segment(generator: np.random.Generator, start: int) -> Sequence[Captured]:
+    seen = generator.standard_normal((_SEGMENT, 64)).astype(np.float32).tolist()
+    sure = generator.random(_SEGMENT).tolist()
+    return [
+        Captured(
+            prediction=PredictionId(f"{number:032x}"),
+            sample=SampleId(f"{number:064x}"),
+            bundle=BUNDLE,
+            role="champion",
+            key="k",
+            at=1.7e9 + number,
+            latency_ms=1.0,
+            status="ok",
+            label=str(number % 10),
+            confidence=confidence,
+            probabilities=(confidence, 1 - confidence),
+            embedding=embedding,
+        )
+        for number, confidence, embedding in zip(
+            range(start, start + _SEGMENT), sure, seen, strict=True
+        )
+    ]
 
 
 if __name__ == "__main__":

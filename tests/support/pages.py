@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-from tests.support.bundles import make_bundle
+import numpy as np
+from tests.support.bundles import SIDE, make_bundle
+from tests.support.captures import answer
 from tests.support.pictures import noise
 from tests.support.projects import opened
 
@@ -31,6 +33,7 @@ from everloop.state.lease import Fence
 from everloop.web.serve import make_site
 from everloop_runtime.arriving import WireLimits
 from everloop_runtime.listening import listen, origin_of
+from everloop_runtime.segments import Captured
 from everloop_runtime.server import Server
 
 HOSTILE = '<img onerror="alert(1)" src=x>'
@@ -102,11 +105,29 @@ def fill(project: Project, *, tasks: int = 12, side: int = 24) -> Filled:
         )
         made = _ask(project, samples[:tasks], fence)
         bundles = [make_bundle(project.layout.bundles, lean=lean) for lean in (0.0, 0.5)]
+        project.data.predictions.append(_answers(bundles[0], samples), "planted")
         for number, bundle in enumerate(bundles):
             _judge(project, bundle, 0.9 + number / 20, fence)
     finally:
         project.leases.release(fence)
     return Filled(samples, bundles, made)
+
+
+def _answers(bundle: BundleId, samples: Sequence[SampleId]) -> list[Captured]:
+    """One captured answer about each sample."""
+    seen = np.random.default_rng(0).random((len(samples), SIDE * SIDE))
+    return [
+        answer(
+            number,
+            b"",
+            bundle,
+            sample=sample,
+            label=CLASSES[number % 2],
+            confidence=0.5 + number % 10 / 20,
+            embedding=tuple(map(float, seen[number])),
+        )
+        for number, sample in enumerate(samples)
+    ]
 
 
 def _say(project: Project, samples: Sequence[SampleId]) -> None:

@@ -193,6 +193,8 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
         "compare": f"/models/compare?one={put.bundles[0]}&two={put.bundles[1]}",
         "releases": "/releases", "label": "/label", "data": "/data", "samples": "/data/samples",
         "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace", "try": "/try",
+        "answers": "/data/answers", "similar": f"/data/samples/{put.samples[0]}/similar",
+        "map": "/data/map",
         "people": "/people", "audit": "/audit", "nothing": "/nothing",
     }  # fmt: skip
     found = []

@@ -128,6 +128,21 @@ def test_hostile_names_are_shown_as_text(served: tuple[Pages, Filled]) -> None:
             assert "&lt;img onerror" in text, path
 
 
+def test_answers_are_looked_through_and_nonsense_is_told(served: tuple[Pages, Filled]) -> None:
+    pages, put = served
+    with pages.client("viewer") as client:
+        every = client.get("/data/answers").text
+        assert f"/data/samples/{put.samples[29]}" in every and "/trace/p29" in every
+        few = client.get("/data/answers?label=dark&surest=0.5&until=2026-12-31T23:59").text
+        assert "/trace/p20" in few and "/trace/p29" not in few and "/trace/p12" not in few
+        for nonsense in ("surest=2", "surest=nan", "since=soon", "before=-1", "before=1e9"):
+            answer = client.get(f"/data/answers?{nonsense}")
+            assert answer.status_code == 422, nonsense
+        assert "No answer fits" in client.get("/data/answers?label=%27%20OR%201%3D1").text
+        assert "has not answered" in client.get(f"/data/samples/{put.samples[0]}/similar").text
+        assert "No model is live" in client.get("/data/map").text
+
+
 def test_pages_run_nothing_inline_and_may_not_be_framed(served: tuple[Pages, Filled]) -> None:
     pages, _ = served
     with pages.client("administrator") as client:

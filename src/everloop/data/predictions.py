@@ -112,6 +112,28 @@ class Predictions:
             tuple(rows.column("at").to_pylist()),
         )
 
+    def embedding(self, bundle: BundleId, sample: SampleId) -> "NDArray[np.float32] | None":
+        """How a bundle saw a sample last, `[D]`; None where it did not."""
+        import numpy as np
+
+        where = f"sample = {text(sample)} AND bundle = {text(bundle)} AND {_OK}"
+        seen = self._table.rows(["embedding"], where).column("embedding").to_pylist()
+        return np.array(seen[-1], np.float32) if seen and seen[-1] else None
+
+    def seen(self, bundle: BundleId, most: int) -> "tuple[pa.ChunkedArray, NDArray[np.float32]]":
+        """Samples, and how a bundle saw them, `[n, D]`: among the newest `most` rows, in order."""
+        import numpy as np
+        import pyarrow.compute as pc
+
+        start = max(0, self._table.count() - most)
+        rows = self._table.since(["sample", "bundle", "status", "embedding"], start, most)
+        own = pc.and_(pc.equal(rows["bundle"], bundle), pc.equal(rows["status"], "ok"))
+        rows = rows.filter(pc.and_(own, pc.greater(pc.list_value_length(rows["embedding"]), 0)))
+        if not rows.num_rows:
+            return rows["sample"], np.empty((0, 0), np.float32)
+        flat = rows["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        return rows["sample"], np.asarray(flat, np.float32).reshape(rows.num_rows, -1)
+
     def total(self) -> int:
         """How many rows there are, of all bundles and roles, failures too."""
         return self._table.count()

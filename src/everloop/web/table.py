@@ -2,6 +2,7 @@
 
 from everloop.state.access import ROLES, Role
 from everloop.web.pages import (
+    answers,
     audit,
     data,
     entrance,
@@ -55,6 +56,9 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("GET", "/data/samples", LOOKS, data.browse),
         Route("GET", "/data/samples/{sample}", LOOKS, data.show_sample),
         Route("GET", "/data/samples/{sample}/image", LOOKS, data.thumbnail),
+        Route("GET", "/data/samples/{sample}/similar", LOOKS, answers.show_similar),
+        Route("GET", "/data/answers", LOOKS, answers.show),
+        Route("GET", "/data/map", LOOKS, answers.show_map),
         Route("GET", "/trace", LOOKS, trace.show),
         Route("GET", "/trace/{prediction}", LOOKS, trace.show_one),
         Route("GET", "/try", EVERYBODY, trial.show, "ask"),

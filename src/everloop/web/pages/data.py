@@ -56,7 +56,7 @@ def browse(asked: Asked) -> Answer:
 def show_sample(asked: Asked) -> Answer:
     """One sample: where it stands, and all that was ever said of it."""
     project = asked.project
-    sample = _find(asked)
+    sample = find_sample(asked)
     return page(
         asked,
         "sample.html",
@@ -75,7 +75,7 @@ def thumbnail(asked: Asked) -> Answer:
 
     Of the original for whom it belongs to; everybody else gets what the privacy policy lets out.
     """
-    project, sample = asked.project, _find(asked)
+    project, sample = asked.project, find_sample(asked)
     if asked.who.role == "administrator":
         (picture,) = owner_only(project.data.samples, [sample])
     else:
@@ -105,7 +105,8 @@ def _rendition(asked: Asked, sample: SampleId) -> bytes:
     return project.data.renditions.read(cleared[sample].rendition)
 
 
-def _find(asked: Asked) -> SampleId:
+def find_sample(asked: Asked) -> SampleId:
+    """The sample of the address; 404 where this product has none of that name."""
     sample = SampleId(asked.named["sample"])
     if not asked.project.data.samples.places([sample]):
         raise nothing_there(f"sample {sample[:64]!r} in this product")

@@ -1,0 +1,68 @@
+"""Captured answers looked through, what looks alike, and the map of what the live model saw."""
+
+from everloop.data.browsing import browse, seen_alike
+from everloop.ids import BundleId
+from everloop.monitoring.reference import read_reference
+from everloop.web.asked import Answer, Asked, figure_of
+from everloop.web.drawing import page
+from everloop.web.pages.data import find_sample
+from everloop.web.views.answers import MapView, address, map_view, wanted_of
+from everloop_runtime.bundle import open_bundle
+
+_TILES = 48
+_DOTS = 1000
+_ALIKE = 0.5
+"""Least cosine of two looks that are shown as alike."""
+
+
+def show(asked: Asked) -> Answer:
+    """One page of answers that fit what is asked for, newest first."""
+    data, wanted = asked.project.data, wanted_of(asked)
+    before = asked.argument("before")
+    found = browse(data.predictions, wanted, _TILES, figure_of(before) if before else None)
+    standing = data.annotations.standing([given.sample for given in found.answers])
+    following = None if found.before is None else address(asked, before=found.before)
+    return page(
+        asked, "answers.html", title="Answers", wanted=wanted, answers=found.answers,
+        standing=standing, following=following, first=address(asked) if before else None,
+        since=asked.argument("since"), until=asked.argument("until"), is_picture=_pictures(asked),
+    )  # fmt: skip
+
+
+def show_similar(asked: Asked) -> Answer:
+    """What looks like a sample: to the live model, and from afar to the eye."""
+    data, sample = asked.project.data, find_sample(asked)
+    champion = asked.world().release.champion
+    seen = [] if champion is None else seen_alike(data.predictions, champion, sample, _TILES)
+    looks = [other for _, other in data.examinations.alike([sample], _ALIKE, _TILES)]
+    shown = [each for each, _ in seen] + looks
+    return page(
+        asked, "similar.html", title="Similar", sample=sample, seen=seen, looks=looks,
+        standing=data.annotations.standing(shown), is_picture=_pictures(asked),
+    )  # fmt: skip
+
+
+def show_map(asked: Asked) -> Answer:
+    """What the live model saw lately, beside its hold-out."""
+    champion = asked.world().release.champion
+    view = None if champion is None else _map(asked, champion)
+    return page(asked, "map.html", title="Map", view=view, champion=champion)
+
+
+def _map(asked: Asked, bundle: BundleId) -> MapView | None:
+    project = asked.project
+    predictions = project.data.predictions
+    window = predictions.window(bundle, max(0, predictions.count(bundle) - _DOTS), _DOTS)
+    opened = open_bundle(project.layout.bundles / bundle)
+    reference = read_reference(opened.read("reference.npz"))
+    if reference.projected.shape[1] < 2 or not window.embeddings.size:
+        return None
+    seen = reference.project(window.embeddings)
+    kind = opened.answers
+    told = kind.tell(window.values.reshape(len(window.ids), *kind.shape))
+    labels = [str(answer.label) for answer in told]
+    return map_view(reference.projected[:, :2], seen[:, :2], window.samples, labels)
+
+
+def _pictures(asked: Asked) -> bool:
+    return asked.project.declaration.task.modality == "image"
