@@ -2,7 +2,8 @@
 
     python benchmarks/bench_tasks.py digits|classes|groceries|bike|bccd [--data FOLDER] [...]
 
-Prints each metric, what it is held to, and the core-seconds that learning took.
+Prints each metric, what it is held to, and the core-seconds that learning took. With `--epochs 3 5
+10 20 --plot curve.png` it learns as often, each time from nothing, and draws what epochs bring.
 """
 
 import argparse
@@ -40,6 +41,8 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 TEMPLATES = Path(__file__).parents[1] / "src" / "everloop" / "templates"
 _DRAWS = 12
 Samples = Sequence[tuple[bytes, str]]
+Measured = tuple[Evaluation, float]
+"""The bundle's evaluation, and the core-seconds of training."""
 
 
 def main() -> None:
@@ -51,24 +54,34 @@ def main() -> None:
     parser.add_argument("what", choices=known)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--epochs", type=int, nargs="+", default=[], metavar="N")
+    parser.add_argument("--plot", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=FIGURE")
     options = parser.parse_args()
     params = {name: float(v) for name, v in (text.split("=") for text in options.set)}
-    known[options.what](options, params)
+    if not options.epochs:
+        known[options.what](options, params)
+        return
+    points = []
+    for epochs in options.epochs:
+        evaluation, spent = known[options.what](options, params | {"epochs": epochs})
+        points.append((epochs, evaluation, spent))
+    if options.plot:
+        draw(options.plot, points)
 
 
-def digits(options: argparse.Namespace, params: Mapping[str, float]) -> None:
+def digits(options: argparse.Namespace, params: Mapping[str, float]) -> Measured:
     """Retrieval on scikit-learn's digits: every fifth is a query, the others are the index."""
     task = 'ImageRetrieval(classes="0123456789", size=(16, 16), channels=1)'
     measured = learn("image-retrieval", task, *_digits(), params, options.threads)
-    tell(measured, {"recall_at_1": 0.97})
+    return tell(measured, {"recall_at_1": 0.97})
 
 
-def classes(options: argparse.Namespace, params: Mapping[str, float]) -> None:
+def classes(options: argparse.Namespace, params: Mapping[str, float]) -> Measured:
     """Classification of scikit-learn's digits: every fifth is held out, the others are learnt."""
     task = 'ImageClassification(classes="0123456789", size=(20, 20), channels=1)'
     measured = learn("image-classification", task, *_digits(), params, options.threads)
-    tell(measured, {"accuracy": 0.985})
+    return tell(measured, {"accuracy": 0.985})
 
 
 def _digits() -> tuple[Samples, Samples]:
@@ -85,7 +98,7 @@ def _digits() -> tuple[Samples, Samples]:
     return [sample for n, sample in enumerate(found) if n % 5], held
 
 
-def groceries(options: argparse.Namespace, params: Mapping[str, float]) -> None:
+def groceries(options: argparse.Namespace, params: Mapping[str, float]) -> Measured:
     """Retrieval on the grocery photographs: queries are the test side, the index the other."""
     folder = options.data / "groceries"
     with (folder / "labels.csv").open(newline="") as file:
@@ -103,10 +116,10 @@ def groceries(options: argparse.Namespace, params: Mapping[str, float]) -> None:
         "image-retrieval", task, sides["train"], sides["test"], params, options.threads
     )
     print("a colour histogram gets recall_at_1 0.29 and recall_at_5 0.57")
-    tell(measured, {"recall_at_1": 0.29, "recall_at_5": 0.57})
+    return tell(measured, {"recall_at_1": 0.29, "recall_at_5": 0.57})
 
 
-def bike(options: argparse.Namespace, params: Mapping[str, float]) -> None:
+def bike(options: argparse.Namespace, params: Mapping[str, float]) -> Measured:
     """Hourly bicycle hire: the last fifth of the hours is the hold-out, beside a tuned model."""
     place = options.data / "bike_sharing"
     text = gzip.decompress((place / "hour.csv.gz").read_bytes()).decode()
@@ -117,15 +130,16 @@ def bike(options: argparse.Namespace, params: Mapping[str, float]) -> None:
     tell(measured, {})
     beside = _tuned(rows[:split], rows[split:])
     print(f"beside it, gradient boosting, the best of {_DRAWS} drawn settings: MAE {beside:.2f}")
+    return measured
 
 
-def bccd(options: argparse.Namespace, params: Mapping[str, float]) -> None:
+def bccd(options: argparse.Namespace, params: Mapping[str, float]) -> Measured:
     """Blood cells: learnt from `trainval`, measured on `test`; two boxes of no size left out."""
     folder = options.data / "bccd"
     task = 'ObjectDetection(classes=["RBC", "WBC", "Platelets"], size=(256, 320), channels=3)'
     data, held = _cells(folder, "trainval"), _cells(folder, "test")
     measured = learn("object-detection", task, data, held, params, options.threads)
-    tell(measured, {"map_50": 0.7})
+    return tell(measured, {"map_50": 0.7})
 
 
 def _cells(folder: Path, split: str) -> Samples:
@@ -185,7 +199,7 @@ def learn(
     held: Samples,
     params: Mapping[str, float],
     threads: int,
-) -> tuple[Evaluation, float]:
+) -> Measured:
     """The bundle's evaluation on `held`, and core-seconds; `task` stands in for the template's."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "project"
@@ -227,14 +241,33 @@ def side(task: Learnable, samples: Samples, learnt: Samples) -> SnapshotSide:
     )
 
 
-def tell(measured: tuple[Evaluation, float], least: Mapping[str, float]) -> None:
-    """Print the figures."""
+def tell(measured: Measured, least: Mapping[str, float]) -> Measured:
+    """Print the figures, and hand them on."""
     evaluation, spent = measured
     for name, value in evaluation.metrics.items():
         held = f"   (at least {least[name]:.4g})" if name in least else ""
         print(f"{name:28} {value:9.4f}{held}")
     print(f"95% interval of {evaluation.quality}: {evaluation.interval}")
-    print(f"core-seconds of training: {spent:.0f}")
+    print(f"core-seconds of training: {spent:.0f}", flush=True)
+    return measured
+
+
+def draw(path: Path, points: Sequence[tuple[int, Evaluation, float]]) -> None:
+    """What more epochs bring: each share among the metrics, over the core-seconds they took."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    axes = figure.subplots()
+    spent = [seconds for _, _, seconds in points]
+    for name in points[0][1].metrics:
+        values = [evaluation.metrics[name] for _, evaluation, _ in points]
+        if all(0 <= value <= 1 for value in values):
+            axes.plot(spent, values, marker="o", label=name)
+    axes.set_xticks(spent, [f"{epochs} epochs\n{seconds:.0f} s" for epochs, _, seconds in points])
+    axes.set(xlabel="core-seconds of training", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+    figure.savefig(path, dpi=110)
 
 
 def _seconds() -> float:

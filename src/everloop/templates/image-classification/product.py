@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from everloop.product import Params, Product, Run, TrainingData
+from everloop.space import Choice, Float
 from everloop.tasks.image_classification import ImageClassification
 from everloop.training.backbones import WIDTH, pretrained
 from everloop.training.early_stopping import EarlyStopping
@@ -13,6 +14,11 @@ from everloop.training.early_stopping import EarlyStopping
 # Your classes, as the folders under data/labelled are called; size is (height, width).
 product = Product(
     "my-product", task=ImageClassification(classes=["cat", "dog"], size=(64, 64), channels=3)
+)
+# What `everloop tune` may vary; the rest stays as in everloop.toml.
+product.space(
+    {"learning_rate": Float(0.0005, 0.02, log=True), "batch_size": Choice(16, 32, 64)},
+    watch="loss",
 )
 
 WEIGHTS = Path(__file__).parent / "weights" / "resnet18.safetensors"

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from everloop.product import Params, Product, Run, TrainingData
+from everloop.space import Choice, Float
 from everloop.tasks.image_retrieval import ImageRetrieval
 from everloop.training.backbones import WIDTH, pretrained
 from everloop.training.early_stopping import EarlyStopping
@@ -14,6 +15,15 @@ from everloop.training.early_stopping import EarlyStopping
 # Your classes, as the folders under data/labelled are called; size is (height, width).
 product = Product(
     "my-search", task=ImageRetrieval(classes=["cat", "dog"], size=(96, 96), channels=3)
+)
+# What `everloop tune` may vary; the rest stays as in everloop.toml.
+product.space(
+    {
+        "learning_rate": Float(0.0005, 0.01, log=True),
+        "width": Choice(16, 32),
+        "scale": Float(8.0, 32.0, log=True),
+        "margin": Float(0.0, 0.3),
+    }
 )
 
 WEIGHTS = Path(__file__).parent / "weights" / "resnet18.safetensors"

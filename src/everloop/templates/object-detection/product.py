@@ -8,12 +8,17 @@ from detector import Detector, loss_of
 from torch import nn
 
 from everloop.product import Params, Product, Run, TrainingData
+from everloop.space import Choice, Float
 from everloop.tasks.object_detection import ObjectDetection
 from everloop.training.early_stopping import EarlyStopping
 
 # Your classes, as your label files call them; size is (height, width), multiples of 32.
 product = Product(
     "my-detector", task=ObjectDetection(classes=["cat", "dog"], size=(256, 320), channels=3)
+)
+# What `everloop tune` may vary; the rest stays as in everloop.toml.
+product.space(
+    {"learning_rate": Float(0.0005, 0.008, log=True), "width": Choice(8, 16, 24)}, watch="loss"
 )
 
 

@@ -4,6 +4,7 @@ import lightgbm
 import numpy as np
 
 from everloop.product import Params, Product, Run, TrainingData
+from everloop.space import Float, Int
 from everloop.tasks.tabular import TabularRegression
 
 # The columns of your table. `casual` and `registered` add up to `cnt`: learnt from, they would give
@@ -17,6 +18,15 @@ product = Product(
         time="dteday",
     ),
 )  # fmt: skip
+# What `everloop tune` may vary; the rest stays as in everloop.toml.
+product.space(
+    {
+        "learning_rate": Float(0.02, 0.2, log=True),
+        "leaves": Int(7, 127, log=True),
+        "least_rows": Int(5, 100, log=True),
+    },
+    watch="loss",
+)
 
 
 @product.train
