@@ -107,7 +107,7 @@ def test_what_was_seen_long_ago_is_compared_with_the_newest_alone(
 ) -> None:
     monkeypatch.setattr(browsing, "_NEAR", 4)
     found = seen_alike(predictions, ONE, sample_id(PICTURES[2]), 3)
-    assert [sample for sample, _ in found] == [sample_id(PICTURES[26])]
+    assert [sample for sample, _ in found] == [sample_id(PICTURES[26]), sample_id(PICTURES[28])]
     monkeypatch.setattr(browsing, "_NEAR", 1)
     assert seen_alike(predictions, ONE, sample_id(PICTURES[2]), 3) == []
 
