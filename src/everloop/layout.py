@@ -44,6 +44,11 @@ class Layout:
         return self.cards / bundle
 
     @property
+    def label_doubts(self) -> Path:
+        """What looking through the training labels has found."""
+        return self.root / "label_doubts.json"
+
+    @property
     def jobs(self) -> Path:
         """One folder a job, named by its Action key."""
         return self.root / "jobs"

@@ -342,6 +342,16 @@ class LabellingPolicy(_Table):
     """After this the loop goes on with the answers it has."""
     lease: Duration = timedelta(minutes=10)
     """How long a task stays with the person who took it."""
+    overlap: Annotated[int, Field(ge=1, le=10)] = 1
+    """How many people look at the same sample, so that their answers can be compared."""
+    overlap_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """The part of a round's samples that so many people look at, drawn at random."""
+    gold_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The part of a round that asks about hold-out samples whose label is known. Labellers cannot
+    tell them apart, and no label is made of the answers: they say how good labellers are."""
+    same_object: Share = 0.5
+    """Boxes of one class by two people stand for the same object when their intersection over
+    union is this much."""
 
 
 class FacesPolicy(_Table):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -162,6 +163,27 @@ def test_the_tasks_one_holds_ahead_are_nobody_elses(
     assert queue.held(LabelTaskId("b"), "me") is not None
     assert [t.id for t in queue.take("you", at(5000), LEASE, 3)] == ["b", "c", "d"]
     assert queue.held(LabelTaskId("b"), "me") is None
+
+
+def test_of_several_tasks_about_a_sample_each_person_gets_one(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    first = task("a")
+    again = [replace(first, id=LabelTaskId(f"a{n}")) for n in (1, 2)]
+    queue.add([first, again[0], task("b"), again[1]], fence)
+    assert [t.id for t in queue.take("me", at(0), LEASE, 4)] == ["a", "b"]
+    assert [t.id for t in queue.take("you", at(0), LEASE, 4)] == ["a1"]
+    queue.answer(LabelTaskId("a"), "1", "me", at(1))
+    assert [t.id for t in queue.take("me", at(1), LEASE, 4)] == ["b"]
+    with pytest.raises(Conflict, match="me answered about this sample already"):
+        queue.answer(LabelTaskId("a2"), "1", "me", at(1))
+    assert [t.id for t in queue.take("we", at(5000), LEASE, 4)] == ["a1", "b"]
+    queue.skip(LabelTaskId("a1"), "blurred", "we", at(5001))
+    assert [t.id for t in queue.take("we", at(9000), LEASE, 4)] == ["b"]
+    # What is taken back may be given again by the same person.
+    queue.reopen(LabelTaskId("a"), "me", at(9001), LEASE)
+    assert [t.id for t in queue.take("me", at(9001), LEASE, 4)] == ["a"]
 
 
 def test_an_answer_is_taken_back_by_whoever_gave_it(

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ from everloop.data.splits import SplitRule
 from everloop.ids import BundleId, Json, LabelTaskId, SampleId, SnapshotId
 from everloop.loop import kinds
 from everloop.loop.controller import acquire
-from everloop.loop.project import Project
+from everloop.loop.actions.record_answers import record_answers
+from everloop.loop.project import Project, Turn
 from everloop.state.access import ROLES, Role
 from everloop.state.clearances import Judged
 from everloop.state.label_queue import LabelTask
@@ -179,6 +180,35 @@ def _ask(project: Project, samples: Sequence[SampleId], fence: Fence) -> list[La
     ]
     project.queue.add(made, fence)
     return [task.id for task in made]
+
+
+def disagree(
+    project: Project, sample: SampleId, answers: Mapping[str, str], *, known: str | None = None
+) -> None:
+    """Have people answer about one cleared sample in a round of its own."""
+    fence = acquire(project, now())
+    version = project.rules.version
+    assert fence is not None and version is not None
+    proof = project.clearances.cleared([sample], version)[sample]
+    first = LabelTask(
+        LabelTaskId(f"0-{sample}-{known}"), proof, f"round of {sample} {known}", "train",
+        None, None, None, now(),
+    )  # fmt: skip
+    if known is not None:
+        first = replace(first, purpose="gold", known=known)
+    tasks = [replace(first, id=LabelTaskId(f"{n}-{first.id}")) for n in range(len(answers))]
+    project.queue.add(tasks, fence)
+    for task, (by, label) in zip(tasks, answers.items(), strict=True):
+        project.queue.answer(task.id, label, by, now())
+    project.leases.release(fence)
+
+
+def record(project: Project) -> None:
+    """Make annotations of what was answered, as the loop does."""
+    fence = acquire(project, now())
+    assert fence is not None
+    record_answers(project, Turn(fence, now()), Action("record-answers", {"tasks": "x"}))
+    project.leases.release(fence)
 
 
 def _judge(project: Project, bundle: BundleId, accuracy: float, fence: Fence) -> None:

@@ -18,7 +18,16 @@ from tests.support.browser import (
     seen,
     sized,
 )
-from tests.support.pages import Filled, Pages, fill, now, pages_of, things_project
+from tests.support.pages import (
+    Filled,
+    Pages,
+    disagree,
+    fill,
+    now,
+    pages_of,
+    record,
+    things_project,
+)
 from tests.support.pictures import flat
 from tests.support.planted import planted
 from tests.support.projects import until
@@ -46,6 +55,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, Fi
     """A product with something on every page, and a champion that answers."""
     project = things_project(tmp_path_factory.mktemp("browser") / "things")
     put = fill(project, tasks=20)
+    disagree(project, put.samples[0], {"ann": "dark", "bob": "bright"})
+    record(project)
     with planted(project, put.bundles[0]), pages_of(project) as pages:
         yield pages, put
 
@@ -183,6 +194,32 @@ def test_an_approver_approves_and_a_picture_is_tried_and_called_wrong(
     assert all("415" in told or "422" in told for told in complaints(browser))
 
 
+def test_a_disagreement_is_decided_and_undone_by_keys(
+    browser: "Chrome", served: tuple[Pages, Filled]
+) -> None:
+    pages, put = served
+    sized(browser, LAPTOP)
+    complaints(browser)
+    _log_in(browser, pages, "approver")
+    browser.get(f"{pages.url}/review")
+    seen(browser, "document.querySelectorAll('[data-key=\"2\"]').length")
+    seen(browser, "document.querySelector('img.drawn').naturalWidth > 0")
+    picture(browser, "review-laptop")
+    # Enter in the field for a reason decides nothing.
+    _press(browser, "c")
+    _press(browser, "closer look", "\ue007", "\ue00c")
+    _press(browser, "2")
+    seen(browser, "document.querySelector('.note.good')")
+    (decided,) = pages.project.resolutions.of(put.samples[0])
+    assert (decided.label, decided.by, decided.comment) == ("bright", "approver", "closer look")
+    _press(browser, "u")
+    seen(browser, "!document.querySelector('.note.good') && document.querySelector('[data-key]')")
+    assert [each.why for each in pages.project.resolutions.of(put.samples[0])] == [
+        "conflict", "undo",
+    ]  # fmt: skip
+    assert not complaints(browser)
+
+
 def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
     browser: "Chrome", served: tuple[Pages, Filled]
 ) -> None:
@@ -195,6 +232,7 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
         "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace", "try": "/try",
         "answers": "/data/answers", "similar": f"/data/samples/{put.samples[0]}/similar",
         "map": "/data/map",
+        "review": "/review", "quality": "/review/quality",
         "people": "/people", "audit": "/audit", "nothing": "/nothing",
     }  # fmt: skip
     found = []
@@ -203,7 +241,7 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
             sized(browser, size, dark=dark)
             browser.get(pages.url + path)
             # The same page in the dark differs by its colours and places alone.
-            if not dark or name in ("loop", "model", "label", "try"):
+            if not dark or name in ("loop", "model", "label", "review", "try"):
                 found += accessible(browser, *(("color-contrast", "target-size") if dark else ()))
             wide = browser.execute_script("return document.documentElement.scrollWidth")
             if wide > size[0]:

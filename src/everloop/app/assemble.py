@@ -27,10 +27,12 @@ from everloop.state.decisions import Decisions
 from everloop.state.erasing import Erasing
 from everloop.state.experimenting import Experiments
 from everloop.state.journal import Journal
+from everloop.state.label_answers import LabelAnswers
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Leases
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
+from everloop.state.resolutions import Resolutions
 
 _PYTHON = (sys.executable, "-m")
 
@@ -65,6 +67,8 @@ def assemble(path: Path) -> Project:
         releases=Releases(database),
         experiments=Experiments(database),
         queue=LabelQueue(database, rules.version),
+        answers=LabelAnswers(database),
+        resolutions=Resolutions(database),
         decisions=Decisions(database),
         checklists=Checklists(database),
         requests=Requests(database),

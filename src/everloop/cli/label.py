@@ -1,9 +1,10 @@
-"""`everloop label`: take and answer label tasks."""
+"""`everloop label`: take, answer, judge and review label tasks."""
 
 from pathlib import Path
 
 import click
 
+from everloop.cli import label_quality, label_review
 from everloop.cli.common import by_option, common_options, emit, show
 from everloop.cli.program import Program
 from everloop.errors import Refused
@@ -12,7 +13,11 @@ from everloop.ids import Json, LabelTaskId
 
 @click.group("label")
 def command() -> None:
-    """Take and answer label tasks."""
+    """Take and answer label tasks; judge who answers; review what people disagree about."""
+
+
+for each in (*label_quality.COMMANDS, *label_review.COMMANDS):
+    command.add_command(each)
 
 
 @command.command("next")

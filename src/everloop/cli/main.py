@@ -34,7 +34,7 @@ _COMMANDS = {
     "rollback": "End the canary or the experiment, or go back to the champion before.",
     "web": "The pages for people, and who may use them.",
     "audit": "What was decided, sealed: list, verify, export.",
-    "label": "Take and answer label tasks.",
+    "label": "Take, answer, judge and review label tasks.",
     "privacy": "What is filtered before labellers see it; check, release, measure.",
     "predict": "Ask the live service about images.",
     "serve": "Run the prediction service alone, in the foreground.",

@@ -16,6 +16,7 @@ from everloop.loop.actions.jobs import evaluate, reproduce, train, verify
 from everloop.loop.actions.monitor import monitor
 from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.actions.register import register
+from everloop.loop.actions.relabel import relabel
 from everloop.loop.actions.release import canary, deploy, promote, roll_back, roll_out
 from everloop.loop.actions.requests import close_request
 from everloop.loop.actions.select import select
@@ -50,6 +51,7 @@ HANDLERS: Mapping[str, Handler] = {
     "end-experiment": end_experiment,
     "monitor": monitor,
     "select": select,
+    "relabel": relabel,
     "clear": clear_tasks,
 }
 """The one short file behind each kind of Action."""

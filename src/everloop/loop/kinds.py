@@ -219,6 +219,15 @@ def select(bundle: BundleId, window: int, budget: int, purpose: str) -> Action:
     )
 
 
+def relabel(campaign: str, snapshot_id: SnapshotId, which: Mapping[str, Json], most: int) -> Action:
+    """Ask people again about samples of a snapshot.
+
+    `which`: the `label` they had there, who had said so (`by`), their `side`; each may be missing.
+    """
+    inputs: dict[str, Json] = {"campaign": campaign, "snapshot": snapshot_id, "most": most}
+    return Action("relabel", {**inputs, "which": dict(which)})
+
+
 def clear(policy: Policy, version: PolicyVersion, tasks: str, after: int) -> Action:
     """Clear label tasks anew under a privacy policy; `tasks` is the digest of their ids.
 

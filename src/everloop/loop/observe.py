@@ -93,7 +93,7 @@ def _labels(project: Project) -> Labels:
 
 def _queue(project: Project) -> Queue:
     counts = project.queue.counts()
-    unrecorded = project.queue.answered_unrecorded()
+    unrecorded = (*project.queue.answered_unrecorded(), *project.resolutions.unrecorded())
     uncleared = list(project.queue.uncleared())
     return Queue(
         open=counts.get("open", 0),

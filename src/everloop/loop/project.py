@@ -27,10 +27,12 @@ from everloop.state.decisions import Decisions
 from everloop.state.erasing import Erasing
 from everloop.state.experimenting import Experiments
 from everloop.state.journal import Journal
+from everloop.state.label_answers import LabelAnswers
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Fence, Leases
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
+from everloop.state.resolutions import Resolutions
 from everloop.tasks.task import Task
 from everloop_runtime.images import ImageLimits
 
@@ -80,6 +82,8 @@ class Project:
     releases: Releases
     experiments: Experiments
     queue: LabelQueue
+    answers: LabelAnswers
+    resolutions: Resolutions
     decisions: Decisions
     checklists: Checklists
     requests: Requests

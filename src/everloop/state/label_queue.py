@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Row, case, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    case,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from everloop.errors import Conflict, Refused
@@ -17,10 +28,14 @@ from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import label_tasks
 
 _T = label_tasks.c
+_OTHER = label_tasks.alias("other")
+_COPIES = 10
+"""So many people are asked about one sample at most; see `[labelling] overlap`."""
 
 
-Purpose: TypeAlias = Literal["train", "holdout", "audit"]
-"""To learn from, to evaluate on, or drawn at random to measure the live model."""
+Purpose: TypeAlias = Literal["train", "holdout", "audit", "gold", "review"]
+"""To learn from, to evaluate on, drawn at random to measure the live model, asked to measure who
+labels, or an adjudicator's decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,8 @@ class LabelTask:
     suggested_by: str | None
     suggestion_confidence: float | None
     created_at: datetime
+    known: str | None = None
+    """Of a gold question, the answer that is known; labellers never see it."""
 
     @property
     def sample(self) -> SampleId:
@@ -52,6 +69,7 @@ class Answered:
     label: str
     by: str
     at: datetime
+    purpose: Purpose = "train"
 
 
 class LabelQueue:
@@ -95,6 +113,7 @@ class LabelQueue:
                     "suggestion": task.suggestion,
                     "suggested_by": task.suggested_by,
                     "suggestion_confidence": task.suggestion_confidence,
+                    "known": task.known,
                     "created_at": task.created_at,
                     "status": "open",
                     "position": position + 1 + index,
@@ -114,7 +133,8 @@ class LabelQueue:
         """The first tasks that nobody else holds, at most so many, held until `now + lease`.
 
         Whoever asks again gets what they hold first, for as long again; so the one who looks at
-        the first of them can have the pictures of the others ready.
+        the first of them can have the pictures of the others ready. Of several tasks about one
+        sample in one round, each person gets one.
         """
         free = or_(
             _T.leased_until.is_(None),
@@ -125,9 +145,16 @@ class LabelQueue:
         )
         # Plain columns, so that the index gives them in order, however many tasks there are.
         shown = (_T.status == "open") & (_T.policy_version == self._version)
-        query = select(label_tasks).where(shown, free).order_by(_T.position).limit(most)
+        mine = or_(
+            _OTHER.c.answered_by == by,
+            (_OTHER.c.status == "open") & (_OTHER.c.leased_by == by) & (_OTHER.c.leased_until > now),
+        )
+        query = select(label_tasks).where(shown, free, ~_looked_at(mine)).order_by(_T.position)
         with self._database.write() as connection:
-            rows = connection.execute(query).all()
+            found = connection.execute(query.limit(most * _COPIES)).all()
+            # The first task of each sample; what one has answered or holds of it was left out.
+            each = {(row.round, row.sample): row for row in reversed(found)}
+            rows = sorted(each.values(), key=lambda row: row.position)[:most]
             for row in rows:
                 connection.execute(
                     update(label_tasks)
@@ -187,6 +214,7 @@ class LabelQueue:
                 if row.label == values.get("label"):
                     return
                 raise Conflict(f"task {task[:8]} is recorded as {row.label!r} already")
+            _check_alone(connection, row, values["answered_by"])
             connection.execute(
                 update(label_tasks).where(_T.id == task).values(answered_at=now, **values)
             )
@@ -266,7 +294,7 @@ class LabelQueue:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return tuple(
-            Answered(row.id, row.sample, row.label, row.answered_by, row.answered_at)
+            Answered(row.id, row.sample, row.label, row.answered_by, row.answered_at, row.purpose)
             for row in rows
         )
 
@@ -286,6 +314,21 @@ class LabelQueue:
                 )
 
 
+def _looked_at(by_them: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether another task of the same round is about the same sample, and theirs."""
+    same = (_OTHER.c.sample == _T.sample) & (_OTHER.c.round == _T.round) & (_OTHER.c.id != _T.id)
+    return exists(select(_OTHER.c.id).where(same, by_them))
+
+
+def _check_alone(connection: Connection, row: Row[Any], by: str) -> None:
+    """Raise `Conflict` where the same person answered another task about the same sample."""
+    query = select(_T.id).where(_T.id == row.id, _looked_at(_OTHER.c.answered_by == by))
+    if connection.execute(query).one_or_none() is not None:
+        raise Conflict(
+            f"{by} answered about this sample already; task {row.id[:8]} waits for somebody else"
+        )
+
+
 def _proof(task: LabelTask) -> Cleared:
     if not isinstance(task.cleared, Cleared):
         raise Refused(f"label task {task.id[:8]} has no proof that its sample was cleared")
@@ -302,4 +345,5 @@ def _task(row: Row[Any]) -> LabelTask:
         row.suggested_by,
         row.suggestion_confidence,
         row.created_at,
+        row.known,
     )

@@ -133,7 +133,9 @@ label_tasks = Table(
     Column("skip_reason", Text),
     Column("rendition", String, nullable=False),
     Column("policy_version", String, nullable=False),
+    Column("known", String),
     Index("label_tasks_waiting", "status", "position"),
+    Index("label_tasks_of_sample", "sample", "round"),
 )
 # Triggers, which only the migration states, let no task in or open without a clearance.
 
@@ -160,6 +162,19 @@ decisions = Table(
     Column("by", String, nullable=False),
     Column("comment", Text, nullable=False),
     Column("at", Moment, nullable=False),
+)
+
+resolutions = Table(
+    "resolutions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("sample", String, nullable=False, index=True),
+    Column("why", String, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("by", String, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("recorded", Integer, nullable=False),
 )
 
 checklist_answers = Table(

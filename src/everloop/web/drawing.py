@@ -28,6 +28,7 @@ _AUDIT: frozenset[Role] = frozenset({"approver", "administrator"})
 NAVIGATION: Sequence[tuple[str, str, frozenset[Role]]] = (
     ("/", "Loop", _ALL),
     ("/label", "Label", _LABEL),
+    ("/review", "Review", _AUDIT),
     ("/models", "Models", _ALL),
     ("/releases", "Releases", _ALL),
     ("/data", "Data", _ALL),

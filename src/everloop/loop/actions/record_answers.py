@@ -1,10 +1,11 @@
 """Turn what people answered into annotations."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from everloop.action import Action, Outcome
 from everloop.data.annotations import Annotation, annotation_id
 from everloop.loop.project import Project, Turn
+from everloop.loop.review import keep_out_disputed
 from everloop.state.label_queue import Answered
 
 _TICK = timedelta(microseconds=1)
@@ -12,12 +13,19 @@ _TICK = timedelta(microseconds=1)
 
 def record_answers(project: Project, turn: Turn, _action: Action) -> Outcome:
     """Every answer given so far is an annotation, and its task says so."""
-    answered = project.queue.answered_unrecorded()
+    answered = (*project.queue.answered_unrecorded(), *project.resolutions.unrecorded())
     standing = project.data.annotations.standing([task.sample for task in answered])
-    said = [_annotation(task, standing.get(task.sample)) for task in answered]
+    said = [
+        _annotation(task, standing.get(task.sample))
+        for task in answered
+        # Of a gold question the label is known: its answer says something of who gave it.
+        if task.purpose != "gold"
+    ]
     # Annotation before mark: a task may never be called recorded before its annotation is there.
     added = project.data.annotations.append([each for each in said if each is not None])
     project.queue.mark_recorded(answered, turn.fence)
+    project.resolutions.mark_recorded(answered, turn.fence)
+    keep_out_disputed(project, turn.now)
     return Outcome(final=True, result={"annotations": added, "answers": len(answered)})
 
 
@@ -40,7 +48,13 @@ def _annotation(task: Answered, standing: Annotation | None) -> Annotation | Non
         by=task.by,
         kind="person",
         confidence=None,
-        # The later statement stands, also where the clock was put back in between.
-        at=task.at if before is None else max(task.at, before.at + _TICK),
+        at=_moment(task, standing, before),
         origin=task.id,
     )
+
+
+def _moment(task: Answered, standing: Annotation | None, before: Annotation | None) -> datetime:
+    """When an answer counts as given: the later statement stands, also where the clock was put
+    back in between. An adjudicator's is later than what they decided about."""
+    earlier = standing if task.purpose == "review" else before
+    return task.at if earlier is None else max(task.at, earlier.at + _TICK)

@@ -7,10 +7,11 @@ from typing import Any
 
 from everloop.action import Action, Outcome
 from everloop.data.pool import Pool, unlabelled
-from everloop.ids import BundleId, Json, LabelTaskId, SampleId
+from everloop.ids import BundleId, Json, SampleId
 from everloop.labelling.select import choose, draw
 from everloop.loop.actions.jobs import POLL
 from everloop.loop.clearing import clear, open_gate
+from everloop.loop.label_checks import task_id, with_checks
 from everloop.loop.project import Project, Turn
 from everloop.state.clearances import Cleared
 from everloop.state.label_queue import LabelTask, Purpose
@@ -33,7 +34,7 @@ def select(project: Project, turn: Turn, action: Action) -> Outcome:
     if made := sum(project.queue.counts(action.key).values()):
         return Outcome(final=True, result={"tasks": made})
     plan = _plan(project, action)
-    judged = clear(project, turn, [SampleId(row["sample"]) for row in plan])
+    judged = clear(project, turn, list(dict.fromkeys(SampleId(row["sample"]) for row in plan)))
     if judged is None:
         return Outcome(final=False, delay=POLL)
     tasks = [
@@ -56,9 +57,10 @@ def _plan(project: Project, action: Action) -> Sequence[Mapping[str, Any]]:
     """
     path = project.layout.jobs / action.key / "plan.json"
     if not path.exists():
-        write_atomic(path, canonical_json(_choose_and_offer(project, action)))
-    plan: list[Mapping[str, Any]] = json.loads(path.read_bytes())
-    return plan
+        plan = with_checks(project, action, _choose_and_offer(project, action))
+        write_atomic(path, canonical_json(plan))
+    read: list[Mapping[str, Any]] = json.loads(path.read_bytes())
+    return read
 
 
 def _choose_and_offer(project: Project, action: Action) -> list[Json]:
@@ -88,7 +90,7 @@ def _choose_and_offer(project: Project, action: Action) -> list[Json]:
 
 def _task(action: Action, turn: Turn, row: Mapping[str, Any], proof: Cleared) -> LabelTask:
     return LabelTask(
-        id=LabelTaskId(digest_json({"round": action.key, "sample": proof.sample})),
+        id=task_id(action, row),
         cleared=proof,
         round=action.key,
         purpose=row["purpose"],
@@ -96,6 +98,7 @@ def _task(action: Action, turn: Turn, row: Mapping[str, Any], proof: Cleared) ->
         suggested_by=str(action.inputs["bundle"]),
         suggestion_confidence=row["confidence"],
         created_at=turn.now,
+        known=row.get("known"),
     )
 
 

@@ -18,7 +18,7 @@ from everloop.web.views.data import data_view, tiles
 from everloop_runtime.problems import Problem
 
 _TILES = 48
-_SIDE = 160
+_SIDE, _LARGE = 160, 800
 _HOUR = "private, max-age=3600"
 
 
@@ -75,24 +75,33 @@ def thumbnail(asked: Asked) -> Answer:
 
     Of the original for whom it belongs to; everybody else gets what the privacy policy lets out.
     """
+    return _picture(asked, _SIDE)
+
+
+def picture(asked: Asked) -> Answer:
+    """The same, large enough to judge it."""
+    return _picture(asked, _LARGE)
+
+
+def _picture(asked: Asked, side: int) -> Answer:
     project, sample = asked.project, find_sample(asked)
     if asked.who.role == "administrator":
-        (picture,) = owner_only(project.data.samples, [sample])
+        (shown,) = owner_only(project.data.samples, [sample])
     else:
-        picture = _rendition(asked, sample)
+        shown = _rendition(asked, sample)
     try:
-        data = _small(picture, asked)
+        data = _small(shown, asked, side)
     except Refused as error:
         raise Problem(415, f"this sample is no picture: {error}", "see its page") from error
     headers = {"Cache-Control": _HOUR, "Content-Security-Policy": "sandbox"}
     return Answer(data, b"image/png", headers=headers)
 
 
-def _small(picture: bytes, asked: Asked) -> bytes:
+def _small(picture: bytes, asked: Asked, side: int) -> bytes:
     from PIL import Image
 
     out = io.BytesIO()
-    Image.fromarray(decode(picture, asked.project.limits, _SIDE)).save(out, "PNG")
+    Image.fromarray(decode(picture, asked.project.limits, side)).save(out, "PNG")
     return out.getvalue()
 
 

@@ -11,7 +11,7 @@ _MOST_DAYS = 365
 _DOES = {
     "viewer": "sees everything but people and audit; may try the model",
     "labeller": "labels, and tries the model; sees nothing else",
-    "approver": "sees what a viewer sees and small pictures of all data; labels, approves, "
+    "approver": "sees what a viewer sees; labels, decides labels that are in doubt, approves, "
     "rejects, rolls back, reads the audit log",
     "administrator": "all of it, and makes and revokes tokens",
 }
