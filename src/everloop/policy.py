@@ -231,9 +231,18 @@ class ApprovalPolicy(_Table):
 
     by: Literal["rule", "person"] = "rule"
     """`rule`: passing the gates is enough. `person`: `everloop models approve` is awaited."""
+    four_eyes: bool = False
+    """Whether who trained a model, or labelled what it learnt from or was measured on, cannot
+    approve it alone; nor may who disagrees about a label decide it. Only with `by = "person"`."""
     checklist: dict[str, str] = Field(default_factory=dict)
     """Questions by a short name, each to be answered with yes by a person for every candidate
     before it is approved, such as `{ groups = "Was each age group looked at?" }`."""
+
+    @model_validator(mode="after")
+    def _eyes_are_peoples(self) -> Self:
+        if self.four_eyes and self.by == "rule":
+            raise ValueError('four_eyes is about people: say by = "person" too')
+        return self
 
 
 class VerifyPolicy(_Table):

@@ -45,9 +45,9 @@ def test_flipped_digits_are_found_by_folds() -> None:
     found = doubtful(samples, [str(n) for n in given], names, values, side)
     suspected = {int(doubt.sample) for doubt in found.rows}
     hit = len(suspected & set(wrong))
-    assert hit >= 90 and hit / len(suspected) >= 0.75, (hit, len(suspected))
+    assert hit >= 65 and hit / len(suspected) >= 0.85, (hit, len(suspected))
     first = [int(doubt.sample) in wrong for doubt in found.rows[:50]]
-    assert sum(first) >= 48
+    assert sum(first) >= 46
     assert found.share is not None and abs(found.share - 0.1) < 0.04
 
 

@@ -1,4 +1,4 @@
-"""Answers judged by each other and by what is known; rounds with second looks and gold questions."""
+"""Answers judged by each other and by what is known; second looks and gold questions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from everloop.ids import Json, LabelTaskId, SampleId
 from everloop.labelling.overlap import Row, with_known, with_second_looks
 from everloop.labelling.quality import disputes, judge
 from everloop.state.label_answers import Given
+from everloop.state.label_queue import Purpose
 
 
 def _said(sample: str, by: str, label: str | None, known: str | None = None) -> Given:
     task = LabelTaskId(f"{sample}-{by}")
-    purpose = "train" if known is None else "gold"
+    purpose: Purpose = "train" if known is None else "gold"
     when = at(ord(by[0]))
     return Given(task, SampleId(sample), "r", purpose, label, by, when, None, known)
 

@@ -1,6 +1,5 @@
 """Disagreements are kept out of snapshots until an adjudicator decides; nothing said is lost."""
 
-
 import pytest
 from tests.support.clock import at
 from tests.support.pages import CLASSES, Filled, disagree, fill, now, record, things_project
@@ -100,7 +99,7 @@ def test_gold_questions_say_nothing_of_the_sample(filled: tuple[Project, Filled]
 def test_a_campaign_asks_again_without_an_offer_and_tells_what_changed(
     filled: tuple[Project, Filled],
 ) -> None:
-    project, put = filled
+    project, _ = filled
     pin = kinds.snapshot(project.policy, project.data.labelled_counts().version)
     taken = run_action(project, pin, by="ann", clock=now)
     snapshot = project.data.snapshots.find(str(taken.result["snapshot"]))

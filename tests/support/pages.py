@@ -24,8 +24,8 @@ from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.ids import BundleId, Json, LabelTaskId, SampleId, SnapshotId
 from everloop.loop import kinds
-from everloop.loop.controller import acquire
 from everloop.loop.actions.record_answers import record_answers
+from everloop.loop.controller import acquire
 from everloop.loop.project import Project, Turn
 from everloop.state.access import ROLES, Role
 from everloop.state.clearances import Judged
@@ -108,7 +108,7 @@ def fill(project: Project, *, tasks: int = 12, side: int = 24) -> Filled:
         bundles = [make_bundle(project.layout.bundles, lean=lean) for lean in (0.0, 0.5)]
         project.data.predictions.append(_answers(bundles[0], samples), "planted")
         for number, bundle in enumerate(bundles):
-            _judge(project, bundle, 0.9 + number / 20, fence)
+            judge(project, bundle, 0.9 + number / 20, fence)
     finally:
         project.leases.release(fence)
     return Filled(samples, bundles, made)
@@ -211,7 +211,8 @@ def record(project: Project) -> None:
     project.leases.release(fence)
 
 
-def _judge(project: Project, bundle: BundleId, accuracy: float, fence: Fence) -> None:
+def judge(project: Project, bundle: BundleId, accuracy: float, fence: Fence) -> None:
+    """Write into the journal that a bundle was measured, and passed its gates."""
     snapshot = SnapshotId("5" * 64)
     done: Mapping[str, tuple[Action, dict[str, Json]]] = {
         "judge": (

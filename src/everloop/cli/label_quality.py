@@ -49,7 +49,15 @@ def quality(program: Program, round_name: str | None, path: Path, *, as_json: bo
             ],
         )
     table(
-        ("labeller", "answers", "skipped", "right of checked", "score", "95%", "agrees with others"),
+        (
+            "labeller",
+            "answers",
+            "skipped",
+            "right of checked",
+            "score",
+            "95%",
+            "agrees with others",
+        ),
         [
             (
                 one.name,
@@ -105,7 +113,13 @@ def doubts(program: Program, path: Path, most: int, *, training: bool, as_json: 
     table(
         ("sample", "side", "label", "looks like", "margin"),
         [
-            (d.sample[:12], d.side, d.given or "boxes", d.likely or "other boxes", f"{d.margin:.3f}")
+            (
+                d.sample[:12],
+                d.side,
+                d.given or "boxes",
+                d.likely or "other boxes",
+                f"{d.margin:.3f}",
+            )
             for d in found.rows[:most]
         ],
     )

@@ -212,6 +212,7 @@ def _decide(
     as_json: bool,
 ) -> None:
     from everloop.loop.checklist import check_answered
+    from everloop.loop.four_eyes import lacking
 
     project = program.open_project(path)
     bundle_id = find_bundle(project, bundle)
@@ -221,6 +222,10 @@ def _decide(
         bundle_id, approved=approved, by=by, comment=comment, now=program.clock()
     )
     what = "approved" if approved else "rejected"
-    emit({"bundle": bundle_id, "decision": what}) if as_json else click.echo(
-        f"Bundle {bundle_id[:8]} is {what} by {by}."
-    )
+    lacks = lacking(project, bundle_id)
+    if as_json:
+        emit({"bundle": bundle_id, "decision": what, "lacks": lacks})
+        return
+    click.echo(f"Bundle {bundle_id[:8]} is {what} by {by}.")
+    if lacks is not None:
+        click.echo(f"That is not enough: {lacks}.")

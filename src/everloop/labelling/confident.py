@@ -75,7 +75,8 @@ def _margins(
     others = probabilities.astype(np.float64)
     mine = others[rows, given].copy()
     others[rows, given] = -1.0
-    return mine - others.max(axis=1)
+    margins: NDArray[np.float64] = mine - others.max(axis=1)
+    return margins
 
 
 def _calibrated(
@@ -87,4 +88,5 @@ def _calibrated(
     sums = counts.sum(axis=1, keepdims=True)
     # Nobody confident of a class: its labels are taken as they are.
     shares = np.where(sums > 0, counts / np.maximum(sums, 1), np.eye(len(counts)))
-    return shares * labelled[:, None] / max(count, 1)
+    joint: NDArray[np.float64] = shares * labelled[:, None] / max(count, 1)
+    return joint

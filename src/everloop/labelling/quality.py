@@ -224,9 +224,7 @@ def _scores(
     return tuple(sorted(found, key=lambda s: (math.isnan(s.score), s.score, s.name)))
 
 
-def _is_right(
-    given: Given, resolved: Mapping[SampleId, str], same_object: float
-) -> bool | None:
+def _is_right(given: Given, resolved: Mapping[SampleId, str], same_object: float) -> bool | None:
     """Whether an answer is right; None where nobody knows."""
     # What was adjudicated later outranks what was known when the question was asked.
     truth = resolved.get(given.sample, given.known)

@@ -69,7 +69,9 @@ def _progress(project: Project, action: Action) -> Progress:
     said = [g for g in project.answers.all(round_of(name)) if g.label is not None]
     before = project.data.snapshots.open(snapshot).find([given.sample for given in said])
     pairs = [
-        (before[g.sample].label, g.label) for g in said if g.sample in before and g.label is not None
+        (before[g.sample].label, g.label)
+        for g in said
+        if g.sample in before and g.label is not None
     ]
     iou = project.policy.labelling.same_object
     changed = sum(not agree(decode(old or ""), decode(new), iou) for old, new in pairs)

@@ -16,6 +16,7 @@ from everloop.evaluation.comparison import Comparison, Difference
 from everloop.evaluation.evaluate import load
 from everloop.evaluation.report import Report, load_report
 from everloop.ids import BundleId, Json, SampleId, SnapshotId
+from everloop.loop.four_eyes import lacking
 from everloop.loop.project import Project
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.files import write_atomic
@@ -58,11 +59,16 @@ def card_of(project: Project, bundle: BundleId) -> Card:
             decision=""
             if decision is None
             else f"{'Approved' if decision.approved else 'Rejected'} by {decision.by}, "
-            f"{decision.at.isoformat()[:19]}. {decision.comment}",
+            f"{decision.at.isoformat()[:19]}. {decision.comment}{_half(project, bundle)}",
             pictures=pictures,
             no_pictures=why,
         )
     )
+
+
+def _half(project: Project, bundle: BundleId) -> str:
+    why = lacking(project, bundle)
+    return "" if why is None else f" This is not enough: {why}."
 
 
 def signed(project: Project, bundle: BundleId) -> tuple[Signed, ...]:

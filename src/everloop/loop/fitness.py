@@ -11,7 +11,8 @@ def why_unfit(world: World, bundle: BundleId) -> str | None:
             return f"bundle {bundle[:8]} has not passed {what}"
     if waits := unanswered(world, bundle):
         return f"bundle {bundle[:8]} {waits}"
-    approved, by = world.decisions.get(bundle, (False, "nobody yet"))
+    nobody = world.half_approved.get(bundle, "nobody yet")
+    approved, by = world.decisions.get(bundle, (False, nobody))
     return None if approved else f"bundle {bundle[:8]} is not approved ({by})"
 
 

@@ -54,7 +54,9 @@ def _known(project: Project, bundle: BundleId, plan: Sequence[Row], seed: int) -
     asked = Counter(given.sample for given in project.answers.gold())
     order = np.random.default_rng([seed, 3]).permutation(len(able))
     drawn = sorted((able[n] for n in order), key=lambda sample: asked[sample])
-    return [_row(sample, standing[sample].label, offers[sample], task.label_kind) for sample in drawn]
+    return [
+        _row(sample, standing[sample].label, offers[sample], task.label_kind) for sample in drawn
+    ]
 
 
 def _row(sample: SampleId, known: str, offer: Any, kind: str) -> Row:

@@ -35,6 +35,8 @@ FOLDED = (
 )
 """How probabilities of training samples come about; nothing that is unseen is claimed of them."""
 _FOLDS = 5
+_LOOSE = 0.1
+"""Strongly regularised: a fit that follows wrong labels finds fewer of them."""
 _MOST = 20_000
 """Training samples that are looked through at most."""
 _KEPT = 1000
@@ -106,7 +108,10 @@ def look_through_training(project: Project, now: datetime) -> int:
     task = learnable(project.declaration.task)
     bundle = judging_bundle(project)
     if task.label_kind != "class":
-        raise Refused(f"training labels are looked through where each is one class; these are {task.label_kind}")
+        raise Refused(
+            "training labels are looked through where each is one class; "
+            f"here a label is {task.label_kind}"
+        )
     if bundle is None:
         raise Refused("no bundle was evaluated yet; everloop train and everloop evaluate make one")
     model = Model.load(admit(project.layout.bundles / bundle, bundle, Admission()))
@@ -154,7 +159,7 @@ def out_of_fold(
         return found
     for learn, judge in KFold(_FOLDS, shuffle=True, random_state=0).split(embeddings):
         if len(np.unique(given[learn])) > 1:
-            fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+            fitted = make_pipeline(StandardScaler(), LogisticRegression(C=_LOOSE, max_iter=300))
             fitted.fit(embeddings[learn], given[learn])
             found[judge] = 0.0
             found[np.ix_(judge, fitted.classes_)] = fitted.predict_proba(embeddings[judge])

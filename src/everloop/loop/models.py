@@ -10,6 +10,7 @@ from everloop.evaluation.comparison import Comparison, compare
 from everloop.evaluation.evaluate import load
 from everloop.ids import BundleId, Json
 from everloop.loop.cards import comparison_json, latest
+from everloop.loop.four_eyes import lacking
 from everloop.loop.project import Project
 from everloop.tasks.task import learnable
 
@@ -140,7 +141,7 @@ def _model(
     metrics = evaluated.get("metrics", {})
     assert isinstance(metrics, Mapping)  # noqa: S101 - jobs.evaluate wrote it
     reasons = gate.outcome.result["reasons"]
-    version, decision = versions.get(bundle), project.decisions.of(bundle)
+    version = versions.get(bundle)
     return JudgedModel(
         bundle=bundle,
         snapshot=snapshot,
@@ -149,9 +150,17 @@ def _model(
         passed=gate.outcome.result["passed"] is True,
         reasons=tuple(map(str, reasons)) if isinstance(reasons, list) else (),
         version=version if isinstance(version, int) else None,
-        approved_by=decision.by if decision is not None and decision.approved else None,
+        approved_by=_approved_by(project, bundle),
         traffic=_traffic(project, bundle),
     )
+
+
+def _approved_by(project: Project, bundle: BundleId) -> str | None:
+    """Who approved a bundle; None where nobody did, or somebody else has to as well."""
+    people = [each.by for each in project.decisions.approvals(bundle)]
+    if not people or lacking(project, bundle) is not None:
+        return None
+    return " and ".join(dict.fromkeys(people)) if project.policy.approval.four_eyes else people[-1]
 
 
 def _traffic(project: Project, bundle: BundleId) -> str:

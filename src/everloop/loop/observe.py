@@ -10,6 +10,7 @@ from everloop.errors import EverloopError, Refused, Unavailable
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.requests import single_action
+from everloop.loop.four_eyes import half_approved
 from everloop.loop.project import Project
 from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
 from everloop.rollout.figures import Beside
@@ -44,6 +45,8 @@ def observe(project: Project, now: datetime) -> World:
     segments = tuple(path.name for path in sealed_segments(project.layout.capture))
     answers = 0 if champion is None else project.data.predictions.count(champion)
     requests = _requests(project)
+    decided = _decisions(project)
+    half = half_approved(project, (bundle for bundle, (yes, _) in decided.items() if yes))
     return World(
         now=now,
         code=fingerprint(project.layout.project),
@@ -61,7 +64,8 @@ def observe(project: Project, now: datetime) -> World:
         watched=_watched(project, release, now),
         tried={} if release.experiment is None else besides(project, release.experiment),
         classes=max(1, len(project.declaration.task.classes)),
-        decisions=_decisions(project),
+        decisions={b: told for b, told in decided.items() if b not in half},
+        half_approved=half,
         questions=tuple(project.policy.approval.checklist),
         checklists=_checklists(project),
         requests=requests,

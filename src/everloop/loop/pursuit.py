@@ -183,7 +183,10 @@ def _admit(policy: Policy, world: World, train: Action, bundle: BundleId) -> Pur
             why = "policy approves what passed its gates"
             # The decision itself, not the journal, says whether it stands.
             return Pursuit(train, "admit", why, approve, bundle)
-        why = f"waits for a person: everloop models approve {bundle[:8]}"
+        half = world.half_approved.get(bundle)
+        why = f"waits for {'another' if half else 'a'} person: everloop models approve {bundle[:8]}"
+        if half:
+            why = f"{why} ({half})"
         return Pursuit(train, "admit", why, bundle=bundle)
     approved, by = decision
     if approved:

@@ -10,7 +10,7 @@ from everloop.ids import AnnotationId, Json, LabelTaskId, SampleId
 from everloop.labelling.quality import Dispute, Quality, disputes, judge
 from everloop.labels import decode, encode
 from everloop.loop.project import Project
-from everloop.state.resolutions import Resolution, Why
+from everloop.state.resolutions import Resolution
 
 DISPUTED = "people disagree about its label"
 """Why a sample is left out of snapshots until somebody decides."""
@@ -81,7 +81,8 @@ def decide(
 ) -> Resolution:
     """Decide what the label of a sample is; it is saved when this returns.
 
-    Raises `Refused` for a label that is none of the task's, and for an unknown sample.
+    Raises `Refused` for a label that is none of the task's, for an unknown sample, and where the
+    policy wants four eyes and who decides is one of those who disagree.
     """
     if not project.data.samples.places([sample]):
         raise Refused(f"there is no sample {sample[:16]!r} in this product")
@@ -89,6 +90,8 @@ def decide(
     if lacks := project.declaration.task.accepts(given):
         raise Refused(lacks)
     dispute = next((each for each in disputed(project) if each.sample == sample), None)
+    if dispute and project.policy.approval.four_eyes and by in {g.by for g in dispute.answers}:
+        raise Refused(f"{by} is one of those who disagree about this sample: somebody else decides")
     return project.resolutions.record(
         sample,
         encode(given),
@@ -135,9 +138,11 @@ def _on_the_way(project: Project, sample: SampleId) -> list[Annotation]:
 
 
 def standing_of(history: Sequence[Annotation]) -> Annotation | None:
-    """The statement that stands: a person's before a client's before an import's, then the latest."""
+    """The one that stands: a person's before a client's before an import's, then the latest."""
     counting = [(n, told) for n, told in enumerate(history) if told.kind in _RANKS]
-    last = max(counting, key=lambda each: (-_RANKS[each[1].kind], each[1].at, each[0]), default=None)
+    last = max(
+        counting, key=lambda each: (-_RANKS[each[1].kind], each[1].at, each[0]), default=None
+    )
     return None if last is None else last[1]
 
 
@@ -167,9 +172,7 @@ def history(project: Project, sample: SampleId) -> tuple[Event, ...]:
         if given.task in recorded:
             continue
         kind = "skipped" if given.label is None else "gold" if given.known else "answer"
-        events.append(
-            Event(given.at, given.label, given.by, kind, given.task, given.reason or "")
-        )
+        events.append(Event(given.at, given.label, given.by, kind, given.task, given.reason or ""))
     return tuple(sorted(events, key=lambda event: event.at))
 
 
@@ -177,4 +180,3 @@ def _reason(decided: Resolution | None) -> str:
     if decided is None:
         return ""
     return f"{decided.why}: {decided.comment}" if decided.comment else decided.why
-

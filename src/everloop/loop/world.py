@@ -133,6 +133,8 @@ class World:
     """How many classes the task has."""
     decisions: Mapping[BundleId, tuple[bool, str]] = field(default_factory=dict)
     """Approved or not, and by whom."""
+    half_approved: Mapping[BundleId, str] = field(default_factory=dict)
+    """Approved by somebody who may not do so alone, so not among `decisions`: what they lack."""
     questions: tuple[str, ...] = ()
     """The names of the checklist's questions."""
     checklists: Mapping[BundleId, tuple[tuple[str, ...], tuple[str, ...]]] = field(

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 
 from everloop.ids import BundleId
 from everloop.state.database import Database
@@ -47,13 +48,21 @@ class Decisions:
         """The standing decision about a bundle."""
         return self.all().get(bundle)
 
+    def approvals(self, bundle: BundleId) -> tuple[ApprovalDecision, ...]:
+        """The approvals of a bundle since it was last rejected, oldest first."""
+        query = select(decisions).where(decisions.c.bundle == bundle).order_by(decisions.c.id)
+        found: list[ApprovalDecision] = []
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                found = [*found, _decision(row)] if row.approved else []
+        return tuple(found)
+
     def all(self) -> Mapping[BundleId, ApprovalDecision]:
         """The standing decision about each bundle."""
         with self._database.read() as connection:
             rows = connection.execute(select(decisions).order_by(decisions.c.id)).all()
-        return {
-            row.bundle: ApprovalDecision(
-                row.bundle, bool(row.approved), row.by, row.comment, row.at
-            )
-            for row in rows
-        }
+        return {row.bundle: _decision(row) for row in rows}
+
+
+def _decision(row: Row[Any]) -> ApprovalDecision:
+    return ApprovalDecision(row.bundle, bool(row.approved), row.by, row.comment, row.at)

@@ -50,9 +50,7 @@ class LabelAnswers:
 
     def of(self, sample: SampleId) -> tuple[Given, ...]:
         """Those about one sample, oldest first."""
-        query = select(label_tasks).where(
-            _T.sample == sample, _T.status.in_((*_SAID, "skipped"))
-        )
+        query = select(label_tasks).where(_T.sample == sample, _T.status.in_((*_SAID, "skipped")))
         return self._given(query.order_by(_T.answered_at))
 
     def differing(self) -> tuple[Given, ...]:
@@ -71,9 +69,7 @@ class LabelAnswers:
 
     def gold(self) -> tuple[Given, ...]:
         """The answers to gold questions."""
-        return self._given(
-            select(label_tasks).where(_T.known.is_not(None), _T.status.in_(_SAID))
-        )
+        return self._given(select(label_tasks).where(_T.known.is_not(None), _T.status.in_(_SAID)))
 
     def _given(self, query: Select[Any]) -> tuple[Given, ...]:
         with self._database.read() as connection:

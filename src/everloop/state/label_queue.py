@@ -147,7 +147,9 @@ class LabelQueue:
         shown = (_T.status == "open") & (_T.policy_version == self._version)
         mine = or_(
             _OTHER.c.answered_by == by,
-            (_OTHER.c.status == "open") & (_OTHER.c.leased_by == by) & (_OTHER.c.leased_until > now),
+            (_OTHER.c.status == "open")
+            & (_OTHER.c.leased_by == by)
+            & (_OTHER.c.leased_until > now),
         )
         query = select(label_tasks).where(shown, free, ~_looked_at(mine)).order_by(_T.position)
         with self._database.write() as connection:

@@ -46,6 +46,14 @@ class Requests:
                 Asked(row.id, row.kind, row.inputs, row.by) for row in connection.execute(query)
             )
 
+    def all(self, kind: str) -> tuple[Asked, ...]:
+        """Every request of a kind, answered ones too, oldest first."""
+        query = select(requests).where(requests.c.kind == kind).order_by(requests.c.at)
+        with self._database.read() as connection:
+            return tuple(
+                Asked(row.id, row.kind, row.inputs, row.by) for row in connection.execute(query)
+            )
+
     def answer(self, request: str) -> str | None:
         """The loop's answer; None while it is pending."""
         query = select(requests.c.answer).where(requests.c.id == request)

@@ -8,6 +8,7 @@ from typing import Any
 from everloop.action import Action, Outcome
 from everloop.data.pool import Pool, unlabelled
 from everloop.ids import BundleId, Json, SampleId
+from everloop.labelling.overlap import Row
 from everloop.labelling.select import choose, draw
 from everloop.loop.actions.jobs import POLL
 from everloop.loop.clearing import clear, open_gate
@@ -63,7 +64,7 @@ def _plan(project: Project, action: Action) -> Sequence[Mapping[str, Any]]:
     return read
 
 
-def _choose_and_offer(project: Project, action: Action) -> list[Json]:
+def _choose_and_offer(project: Project, action: Action) -> list[Row]:
     bundle = BundleId(str(action.inputs["bundle"]))
     held = {line.sample for line in project.clearances.list(open_gate(project), "held")}
     pool = unlabelled(
@@ -73,7 +74,7 @@ def _choose_and_offer(project: Project, action: Action) -> list[Json]:
     # Captures keep the numbers of an answer in one row.
     pool = replace(pool, values=pool.values.reshape(len(pool.samples), *kind.shape))
     offers = dict(zip(pool.samples, kind.tell(pool.values), strict=True))
-    plan, task = list[Json](), project.declaration.task
+    plan, task = list[Row](), project.declaration.task
     for purpose, samples in _choose(project, action, pool):
         for sample in samples:
             told = offers[sample]

@@ -4,6 +4,7 @@ from everloop.errors import Refused
 from everloop.ids import BundleId
 from everloop.loop.checklist import answer, check_answered
 from everloop.loop.checklist import asked as questions
+from everloop.loop.four_eyes import half_approved, lacking
 from everloop.loop.models import JudgedModel, judged_model, judged_models
 from everloop.loop.models import compared as paired_on_hold_out
 from everloop.state.checklists import SAID
@@ -19,7 +20,9 @@ _CARD_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sa
 def show_all(asked: Asked) -> Answer:
     """Every candidate the loop judged, newest first."""
     project = asked.project
-    rows = model_rows(judged_models(project), project.decisions.all())
+    models = judged_models(project)
+    half = half_approved(project, [model.bundle for model in models])
+    rows = model_rows(models, project.decisions.all(), half)
     by_person = project.policy.approval.by == "person"
     return page(asked, "models.html", title="Models", rows=rows, by_person=by_person)
 
@@ -43,6 +46,7 @@ def show_one(asked: Asked) -> Answer:
         others=others,
         questions=questions(project, model.bundle),
         said=SAID,
+        lacks=lacking(project, model.bundle),
         has_page=path.is_file(),
     )
 

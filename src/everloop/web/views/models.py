@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from everloop.ids import BundleId
 from everloop.loop.models import JudgedModel
@@ -53,9 +54,11 @@ class Compared:
 
 
 def model_rows(
-    models: Sequence[JudgedModel], decisions: Mapping[BundleId, ApprovalDecision]
+    models: Sequence[JudgedModel],
+    decisions: Mapping[BundleId, ApprovalDecision],
+    half: Mapping[BundleId, str] = MappingProxyType({}),
 ) -> tuple[ModelRow, ...]:
-    """The list, newest first."""
+    """The list, newest first. `half`: those whose approval is not enough."""
     return tuple(
         ModelRow(
             model.bundle,
@@ -63,7 +66,7 @@ def model_rows(
             model.quality,
             model.metrics.get(model.quality, math.nan),
             model.passed,
-            decided(decisions.get(model.bundle)),
+            decided(decisions.get(model.bundle)) + (", not enough" if model.bundle in half else ""),
             model.traffic,
         )
         for model in reversed(models)
