@@ -7,6 +7,7 @@ allowed.
 
 import re
 from datetime import timedelta
+from importlib.metadata import entry_points
 from typing import Annotated, Literal, Self
 
 from pydantic import (
@@ -59,6 +60,21 @@ def _metadata_first(filters: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(filters)) != len(filters):
         raise ValueError("each filter is named once")
     return filters
+
+
+CHOOSING = ("badge", "coreset", "entropy", "hybrid", "margin", "random", "typical-first")
+"""The built-in strategies of choosing samples to label."""
+
+
+def _installed_strategy(name: str) -> str:
+    # Installed plug-ins are looked for only where the name is none of ours: it takes a while.
+    if name in CHOOSING:
+        return name
+    others = {point.name for point in entry_points(group="everloop.labelling")}
+    if name not in others:
+        told = ", ".join(sorted({*CHOOSING, *others}))
+        raise ValueError(f"there is no such strategy; there are: {told}")
+    return name
 
 
 Part = Annotated[float, Field(ge=0, le=1)]
@@ -332,13 +348,28 @@ class MonitorPolicy(_Table):
     """Harmful windows in a row before the loop acts."""
 
 
+class PrelabelPolicy(_Table):
+    """`[labelling.prelabel]`: the live model's answers taken for labels without a person."""
+
+    precision: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Answers are taken from the confidence on above which the hold-out shows (with 95%
+    certainty) that this share is right, such as 0.99; 0: none, people answer every task."""
+    audit_share: Share = 0.1
+    """The share of such answers that people are asked about all the same. Where these show that
+    the promise is broken, that model's are taken no more, and people are asked about the rest."""
+
+
 class LabellingPolicy(_Table):
     """`[labelling]`: how people's time is spent."""
 
-    strategy: str = "hybrid"
-    """How samples to learn from are chosen: `hybrid`, `margin` or `random`."""
+    strategy: Annotated[str, AfterValidator(_installed_strategy)] = "hybrid"
+    """How samples to learn from are chosen: `hybrid`, `margin`, `entropy`, `badge`, `coreset`,
+    `typical-first`, `random`, or what a plug-in brings."""
     budget: Count = 150
     """Label tasks in one round."""
+    random_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """The part of those to learn from that is drawn at random and marked so: what is measured on
+    them is true of all samples, not only of the hard ones."""
     holdout_share: Share = 0.3
     """The part of a round drawn at random for the hold-out: evaluation follows the world."""
     cooldown: Duration = timedelta(hours=1)
@@ -361,6 +392,8 @@ class LabellingPolicy(_Table):
     same_object: Share = 0.5
     """Boxes of one class by two people stand for the same object when their intersection over
     union is this much."""
+    prelabel: PrelabelPolicy = PrelabelPolicy()
+    """Answers taken for labels without a person."""
 
 
 class FacesPolicy(_Table):

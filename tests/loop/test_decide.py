@@ -9,7 +9,7 @@ from tests.support.simulation import FAILING, HEALTHY, Simulation, served
 from everloop.ids import BundleId, Json
 from everloop.loop.decide import ARMS, decide
 from everloop.loop.decision import Decision
-from everloop.loop.world import Labels, Service
+from everloop.loop.world import Gate, Labels, Service, Source
 from everloop.policy import Policy
 
 FAST: dict[str, dict[str, object]] = {
@@ -334,6 +334,52 @@ def test_a_good_audit_lets_the_drift_be() -> None:
     assert [a.kind for a in simulation.done].count("select") == 1
     assert "40 of 40 audited answers were right" in _arm(decisions, "label").reason
     assert [a.kind for a in simulation.done].count("train") == 1
+
+
+def test_the_first_labels_are_asked_for_when_there_are_samples_and_too_few_labels() -> None:
+    simulation = Simulation(_policy())
+    simulation.label(3, 0)
+    assert "no sample is without a label" in _label_reason(simulation)
+    simulation.world = replace(simulation.world, labels=Labels("9", 3, 0, unlabelled=200))
+    asked = _arm(simulation.turn(), "label")
+    assert asked.action is not None
+    assert (asked.action.inputs["purpose"], asked.action.inputs["budget"]) == ("begin", 30)
+    assert "3 training labels of the 10 a first model needs" in asked.reason
+    assert "30 label tasks wait for people" in _label_reason(simulation)
+    simulation.people_answer(30)
+    _until(simulation, "promote")
+    assert [a.kind for a in simulation.done].count("select") == 1
+
+
+def test_files_that_are_not_taken_in_yet_may_bring_the_first_labels() -> None:
+    simulation = Simulation(_policy())
+    simulation.world = replace(
+        simulation.world,
+        labels=Labels("9", 0, 0, unlabelled=200),
+        sources=(Source("data/more", "1" * 64, 9),),
+    )
+    decisions = simulation.turn()
+    assert "taken in first" in _arm(decisions, "label").reason
+    assert _arm(decisions, "ingest").action is not None
+    _until(simulation, "select")
+
+
+def test_enough_labels_below_level_2_or_without_anything_to_ask_about_open_no_round() -> None:
+    labels = Labels("9", 3, 0, unlabelled=200)
+    below = Simulation(_policy(level=1))
+    below.world = replace(below.world, labels=labels)
+    enough = Simulation(_policy())
+    enough.world = replace(enough.world, labels=replace(labels, train=20, holdout=5))
+    closed = Simulation(_policy())
+    closed.world = replace(closed.world, labels=labels, gate=Gate(None, "faces is not installed"))
+    told = [_label_reason(simulation) for simulation in (below, enough, closed)]
+    assert "level 2" in told[0] and told[1] == "no model is live" and "faces" in told[2]
+
+
+def _label_reason(simulation: Simulation) -> str:
+    decision = _arm(decide(simulation.policy, simulation.world), "label")
+    assert decision.action is None
+    return decision.reason
 
 
 def test_answers_are_recorded_together() -> None:

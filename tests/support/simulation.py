@@ -12,11 +12,22 @@ from tests.support.clock import START
 
 from everloop.action import Action, Entry, Outcome
 from everloop.ids import BundleId, Json, PolicyVersion
+from everloop.labelling.prelabel import Rule
 from everloop.loop.actions.release import MODES
 from everloop.loop.arms.experiment import variants_of
 from everloop.loop.decide import decide
 from everloop.loop.decision import Decision
-from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
+from everloop.loop.world import (
+    Audit,
+    Gate,
+    Labels,
+    Prelabels,
+    Queue,
+    Request,
+    Service,
+    Source,
+    World,
+)
 from everloop.policy import Policy
 from everloop.rollout.figures import Beside, ServedFigures
 from everloop.rollout.sequential.quantile import histogram
@@ -92,6 +103,9 @@ class Simulation:
             "monitor": self._monitor,
             "select": self._select,
             "clear": self._clear,
+            "prelabel-rule": self._rule,
+            "accept": self._accept,
+            "withdraw-prelabels": self._withdraw,
             "close-request": self._close,
         }
 
@@ -377,6 +391,49 @@ class Simulation:
             else self.world.audit,
         )  # fmt: skip
         return {"tasks": count}
+
+    def _rule(self, _action: Action) -> dict[str, Json]:
+        sure = self.chance()
+        if sure:
+            self._set(prelabels=Prelabels(None, 0, 0, 0, 0))
+        return Rule(0.9 if sure else None, 400 * sure, 0, 400, "so it was").as_json()
+
+    def _accept(self, _action: Action) -> dict[str, Json]:
+        state, queue = self.world.prelabels, self.world.queue
+        assert state is not None
+        taken = state.eligible_count
+        self._set(
+            prelabels=replace(state, eligible=None, eligible_count=0,
+                              accepted=state.accepted + taken),
+            queue=replace(queue, open=max(0, queue.open - taken), newest_answer=self.world.now,
+                          unrecorded=digest_json(len(self.done)),
+                          unrecorded_count=queue.unrecorded_count + taken),
+        )  # fmt: skip
+        return {"accepted": taken}
+
+    def _withdraw(self, _action: Action) -> dict[str, Json]:
+        state, queue = self.world.prelabels, self.world.queue
+        assert state is not None
+        self._set(
+            prelabels=replace(state, accepted=0),
+            queue=replace(queue, open=queue.open + state.accepted, oldest_open=self.world.now),
+        )
+        return {"asked_again": state.accepted}
+
+    def sure_tasks(self, count: int) -> None:
+        """So many open tasks whose offered answer is sure enough to be taken."""
+        state = self.world.prelabels
+        assert state is not None
+        self._set(
+            prelabels=replace(state, eligible=digest_json(count), eligible_count=count),
+            queue=replace(self.world.queue, open=count, oldest_open=self.world.now),
+        )
+
+    def audit_sure(self, audited: int, right: int) -> None:
+        """People judged so many of the sure answers that were kept for them."""
+        state = self.world.prelabels
+        assert state is not None
+        self._set(prelabels=replace(state, audited=audited, right=right))
 
     def _clear(self, _action: Action) -> dict[str, Json]:
         queue = self.world.queue

@@ -30,6 +30,7 @@ from everloop.state.journal import Journal
 from everloop.state.label_answers import LabelAnswers
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Leases
+from everloop.state.prelabels import Prelabels
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
 from everloop.state.resolutions import Resolutions
@@ -69,6 +70,7 @@ def assemble(path: Path) -> Project:
         queue=LabelQueue(database, rules.version),
         answers=LabelAnswers(database),
         resolutions=Resolutions(database),
+        prelabels=Prelabels(database, rules.version),
         decisions=Decisions(database),
         checklists=Checklists(database),
         requests=Requests(database),

@@ -77,6 +77,59 @@ def answer(program: Program, task: str, label: str, path: Path, by: str, *, as_j
     emit({"task": task, "label": label}) if as_json else click.echo("Saved.")
 
 
+@command.command("ask")
+@click.option("--budget", type=click.IntRange(1), help="How many tasks; [labelling] budget else.")
+@common_options
+@by_option
+@click.pass_obj
+def ask(program: Program, budget: int | None, path: Path, by: str, *, as_json: bool) -> None:
+    """Open a round of label tasks now, chosen as the policy says.
+
+    Of what the live model answered; before there is one, of all that has no label.
+    """
+    from everloop.loop import kinds
+    from everloop.loop.single import run_action
+
+    project = program.open_project(path)
+    budget, champion = (
+        budget or project.policy.labelling.budget,
+        project.releases.current().champion,
+    )
+    if champion is None:
+        action = kinds.begin(project.data.labelled_counts().version, budget)
+    else:
+        asked = f"{by} {program.clock().isoformat()}"
+        action = kinds.select_on_request(champion, budget, asked)
+    outcome = run_action(project, action, by=by, clock=program.clock)
+    if outcome.error:
+        raise Refused(outcome.error)
+    emit(dict(outcome.result)) if as_json else show(dict(outcome.result))
+
+
+@command.command("status")
+@common_options
+@click.pass_obj
+def status(program: Program, path: Path, *, as_json: bool) -> None:
+    """How many tasks there are of each state, and what those drawn at random say.
+
+    A share of every round is drawn at random ([labelling] random_share, holdout_share), so how
+    often people agree with the live model there is true of all that it answers.
+    """
+    from everloop.evaluation.intervals import wilson
+
+    project = program.open_project(path)
+    champion = project.releases.current().champion
+    answered, right = (0, 0) if champion is None else project.queue.drawn_at_random(champion)
+    low, high = wilson(right, answered)
+    told: dict[str, Json] = {
+        "strategy": project.policy.labelling.strategy,
+        "tasks": dict(project.queue.counts()),
+        "drawn_at_random": {"answered": answered, "right": right},
+        "accuracy_between": [round(low, 3), round(high, 3)] if answered else None,
+    }
+    emit(told) if as_json else show(told)
+
+
 @command.command("export")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--most", type=click.IntRange(1), default=1000, show_default=True)

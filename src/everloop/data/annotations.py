@@ -14,7 +14,8 @@ from everloop.data.tables import text
 from everloop.ids import AnnotationId, SampleId
 from everloop_runtime.ids import digest_bytes
 
-Kind: TypeAlias = Literal["person", "client", "import", "model"]
+Kind: TypeAlias = Literal["person", "client", "import", "accepted", "model"]
+"""Who said it. `accepted`: a model, under a rule that lets its answer stand for a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,10 @@ class Annotations:
         return last
 
     def standing(self, samples: Sequence[SampleId]) -> dict[SampleId, Annotation]:
-        """The standing labels: a person's before a client's before an import's, then the latest.
+        """The standing labels: a person's before a client's before an import's before a model's
+        that was accepted, then the latest.
 
-        What a model said is history only: it never becomes a label by itself.
+        What a model said otherwise is history only: it never becomes a label by itself.
         """
         return {
             sample: Annotation(row[0], sample, row[1], row[2], cast("Kind", row[3]), *row[4:])

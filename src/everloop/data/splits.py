@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 from everloop.ids import Json, SampleId
 
 Side: TypeAlias = Literal["train", "holdout"]
+SIDES: tuple[Side, ...] = ("train", "holdout")
 SplitBy: TypeAlias = Literal["content", "group", "time"]
 
 

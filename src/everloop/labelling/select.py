@@ -1,20 +1,17 @@
 """Which samples to ask people about."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from everloop.data.pool import Pool
-from everloop.errors import Refused
 from everloop.ids import SampleId
-from everloop.tasks.task import Uncertainty
+from everloop.labelling.strategy import Candidates, Strategy, strategy_named
+from everloop.tasks.task import Learnable
+from everloop_runtime.answers.class_probabilities import ClassProbabilities
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_SHORTLIST = 4
-"""The hybrid looks for diversity among this many times the budget of uncertain samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,52 +19,75 @@ class Selection:
     """The samples of one round."""
 
     train: tuple[SampleId, ...]
+    """Those that teach most."""
+    random: tuple[SampleId, ...]
+    """To learn from too, but drawn uniformly at random from the training side: what is measured on
+    them is true of all."""
     holdout: tuple[SampleId, ...]
-    """Drawn uniformly at random, so that what is measured on them is unbiased."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A pool, and how unsure each of its answers is, `[n]`."""
-
-    pool: Pool
-    unsure: "NDArray[np.float64]"
-
-
-Strategy: TypeAlias = (
-    "Callable[[Judged, NDArray[np.intp], int, np.random.Generator], NDArray[np.intp]]"
-)
-"""From a pool, the rows allowed and a budget to the rows chosen."""
+    """Drawn uniformly at random from the hold-out side."""
 
 
 def choose(
     pool: Pool,
-    task: Uncertainty,
+    task: Learnable,
     *,
     budget: int,
     holdout_budget: int,
     seed: int,
+    labels: int,
     strategy: str = "hybrid",
+    random_share: float = 0.0,
 ) -> Selection:
     """Choose at most `budget` training and `holdout_budget` hold-out samples.
 
-    A sample's side is what it was given when it first came in. The same pool and seed give the
-    same choice. Raises `Refused` for an unknown strategy.
+    A sample's side is what it was given when it first came in. `labels`: how many there are to
+    learn from. `random_share`: that part of `budget` is drawn uniformly at random. The same pool
+    and seed give the same choice. Raises `Refused` for an unknown strategy.
     """
     import numpy as np
 
-    if strategy not in STRATEGIES:
-        told = ", ".join(sorted(STRATEGIES))
-        raise Refused(f"there is no labelling strategy {strategy!r}; there are: {told}")
-    generator = np.random.default_rng(seed)
-    sides = np.array([side == "holdout" for side in pool.sides], dtype=bool)
-    held, open_rows = np.flatnonzero(sides), np.flatnonzero(~sides)
-    judged = Judged(pool, task.unsureness(pool.values))
-    holdout = _random(judged, held, holdout_budget, generator)
-    train = STRATEGIES[strategy](judged, open_rows, budget, generator)
-    return Selection(
-        tuple(pool.samples[row] for row in train), tuple(pool.samples[row] for row in holdout)
+    by, generator = strategy_named(strategy), np.random.default_rng(seed)
+    held = np.array([side == "holdout" for side in pool.sides], dtype=bool)
+    holdout = generator.permutation(np.flatnonzero(held))[:holdout_budget]
+    open_rows = np.flatnonzero(~held)
+    taught = choose_rows(
+        candidates_of(pool, open_rows, task, labels), by, budget, random_share, generator
     )
+
+    def named(rows: "NDArray[np.intp]") -> tuple[SampleId, ...]:
+        return tuple(pool.samples[row] for row in rows)
+
+    return Selection(named(open_rows[taught[1]]), named(open_rows[taught[0]]), named(holdout))
+
+
+def choose_rows(
+    candidates: Candidates,
+    strategy: Strategy,
+    budget: int,
+    random_share: float,
+    generator: "np.random.Generator",
+) -> "tuple[NDArray[np.intp], NDArray[np.intp]]":
+    """Rows drawn uniformly at random, and rows that the strategy chose among the others."""
+    import numpy as np
+
+    drawn = generator.permutation(len(candidates))[: round(budget * random_share)]
+    rest = np.setdiff1d(np.arange(len(candidates)), drawn)
+    chosen = strategy(_rows(candidates, rest), budget - len(drawn), generator)
+    return drawn, rest[chosen]
+
+
+def candidates_of(pool: Pool, rows: "NDArray[np.intp]", task: Learnable, labels: int) -> Candidates:
+    """Some rows of a pool as strategies see them."""
+    import numpy as np
+
+    if pool.values is None:
+        unsure, odds = np.ones(len(rows)), None
+    else:
+        values = pool.values[rows]
+        one = task.answer()["kind"] == ClassProbabilities.name
+        unsure, odds = task.unsureness(values), values if one else None
+    classes = max(1, len(task.classes))
+    return Candidates(pool.embeddings[rows], unsure, odds, pool.known, labels, classes)
 
 
 def draw(pool: Pool, budget: int, seed: int) -> tuple[SampleId, ...]:
@@ -78,48 +98,13 @@ def draw(pool: Pool, budget: int, seed: int) -> tuple[SampleId, ...]:
     return tuple(pool.samples[row] for row in rows)
 
 
-def _random(
-    _judged: Judged, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
-) -> "NDArray[np.intp]":
-    return generator.permutation(rows)[:budget]
-
-
-def _margin(
-    judged: Judged, rows: "NDArray[np.intp]", budget: int, _generator: "np.random.Generator"
-) -> "NDArray[np.intp]":
-    import numpy as np
-
-    order = np.argsort(-judged.unsure[rows], kind="stable")
-    return rows[order[:budget]]
-
-
-def _hybrid(
-    judged: Judged, rows: "NDArray[np.intp]", budget: int, generator: "np.random.Generator"
-) -> "NDArray[np.intp]":
-    """Uncertain and unlike each other.
-
-    Among the `_SHORTLIST` times `budget` least sure samples, greedily the one whose
-    distance to the nearest chosen one, times its uncertainty, is largest (the farthest-first
-    traversal of Gonzalez 1985, weighted).
-    """
-    import numpy as np
-
-    short = _margin(judged, rows, budget * _SHORTLIST, generator)
-    if len(short) <= budget:
-        return short
-    points = judged.pool.embeddings[short].astype(np.float64)
-    points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
-    unsure = judged.unsure[short]
-    # The first of the shortlist is the least sure of all.
-    chosen = [0]
-    nearest = np.linalg.norm(points - points[0], axis=1)
-    while len(chosen) < budget:
-        following = int(np.argmax(nearest * unsure))
-        chosen.append(following)
-        nearest = np.minimum(nearest, np.linalg.norm(points - points[following], axis=1))
-        nearest[chosen] = -1.0
-    return short[chosen]
-
-
-STRATEGIES: Mapping[str, Strategy] = {"hybrid": _hybrid, "margin": _margin, "random": _random}
-"""By the name that `[labelling] strategy` gives."""
+def _rows(candidates: Candidates, rows: "NDArray[np.intp]") -> Candidates:
+    odds = None if candidates.odds is None else candidates.odds[rows]
+    return Candidates(
+        candidates.embeddings[rows],
+        candidates.unsure[rows],
+        odds,
+        candidates.known,
+        candidates.labels,
+        candidates.classes,
+    )

@@ -14,6 +14,11 @@ from everloop.loop.actions.gate import gate
 from everloop.loop.actions.ingest import ingest
 from everloop.loop.actions.jobs import evaluate, reproduce, train, verify
 from everloop.loop.actions.monitor import monitor
+from everloop.loop.actions.prelabel import (
+    accept_prelabels,
+    calibrate_prelabels,
+    withdraw_prelabels,
+)
 from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.actions.register import register
 from everloop.loop.actions.relabel import relabel
@@ -53,6 +58,9 @@ HANDLERS: Mapping[str, Handler] = {
     "select": select,
     "relabel": relabel,
     "clear": clear_tasks,
+    "prelabel-rule": calibrate_prelabels,
+    "accept": accept_prelabels,
+    "withdraw-prelabels": withdraw_prelabels,
 }
 """The one short file behind each kind of Action."""
 

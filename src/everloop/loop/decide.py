@@ -10,6 +10,7 @@ from everloop.loop.arms.guard import guard
 from everloop.loop.arms.labelling import ask_people
 from everloop.loop.arms.learning import learn
 from everloop.loop.arms.monitoring import watch
+from everloop.loop.arms.prelabelling import take_prelabels
 from everloop.loop.arms.privacy import clear_tasks
 from everloop.loop.arms.requests import heed_requests
 from everloop.loop.arms.resume import resume
@@ -36,6 +37,7 @@ ARMS: tuple[Arm, ...] = (
     roll_out,
     watch,
     clear_tasks,
+    take_prelabels,
     ask_people,
 )
 """Every arm of the loop, in the order in which its parts of the life follow each other."""

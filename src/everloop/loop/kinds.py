@@ -228,6 +228,34 @@ def relabel(campaign: str, snapshot_id: SnapshotId, which: Mapping[str, Json], m
     return Action("relabel", {**inputs, "which": dict(which)})
 
 
+def begin(labels_version: str, budget: int) -> Action:
+    """Choose the first samples to label, before there is a model."""
+    return Action("select", {"labels": labels_version, "budget": budget, "purpose": "begin"})
+
+
+def select_on_request(bundle: BundleId, budget: int, request: str) -> Action:
+    """Open a round of labelling because a person asked."""
+    inputs: dict[str, Json] = {"bundle": bundle, "budget": budget, "purpose": "asked"}
+    return Action("select", {**inputs, "request": request})
+
+
+def calibrate_prelabels(bundle: BundleId, evaluation: str, precision: float) -> Action:
+    """Find from which confidence on a bundle's answers may be taken for labels."""
+    inputs: dict[str, Json] = {"bundle": bundle, "evaluation": evaluation}
+    return Action("prelabel-rule", {**inputs, "precision": precision})
+
+
+def accept_prelabels(bundle: BundleId, threshold: float, audit_share: float, tasks: str) -> Action:
+    """Take a bundle's sure answers for labels; `tasks` is the digest of the open tasks' ids."""
+    inputs: dict[str, Json] = {"bundle": bundle, "threshold": threshold, "tasks": tasks}
+    return Action("accept", {**inputs, "audit_share": audit_share})
+
+
+def withdraw_prelabels(bundle: BundleId, precision: float) -> Action:
+    """End taking a bundle's answers for labels, for good, and ask people about those taken."""
+    return Action("withdraw-prelabels", {"bundle": bundle, "precision": precision})
+
+
 def clear(policy: Policy, version: PolicyVersion, tasks: str, after: int) -> Action:
     """Clear label tasks anew under a privacy policy; `tasks` is the digest of their ids.
 

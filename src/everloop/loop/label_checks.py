@@ -20,7 +20,8 @@ def with_checks(project: Project, action: Action, plan: Sequence[Row]) -> list[J
     policy = project.policy.labelling
     seed = int(digest_json(action.inputs)[:8], 16)
     looked = with_second_looks(plan, people=policy.overlap, share=policy.overlap_share, seed=seed)
-    if policy.gold_share:
+    # Before there is a model no hold-out is known.
+    if policy.gold_share and "bundle" in action.inputs:
         known = _known(project, BundleId(str(action.inputs["bundle"])), plan, seed)
         looked = with_known(looked, known, share=policy.gold_share, seed=seed)
     return [dict(row) for row in looked]

@@ -9,15 +9,27 @@ from everloop.data.sources.opened import is_uri
 from everloop.errors import EverloopError, Refused, Unavailable
 from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
+from everloop.loop.arms.prelabelling import rule_action, rule_of
 from everloop.loop.arms.requests import single_action
 from everloop.loop.four_eyes import half_approved
 from everloop.loop.project import Project
-from everloop.loop.world import Audit, Gate, Labels, Queue, Request, Service, Source, World
+from everloop.loop.world import (
+    Audit,
+    Gate,
+    Labels,
+    Prelabels,
+    Queue,
+    Request,
+    Service,
+    Source,
+    World,
+)
 from everloop.rollout.figures import Beside
 from everloop.rollout.service import live_service
 from everloop.rollout.tally import Slice
 from everloop.state.checklists import open_questions
 from everloop.state.experiments import Experiment
+from everloop.state.prelabels import Sure
 from everloop.state.releases import Release
 from everloop.tasks.task import why_not_learnable
 from everloop.training.project_code import fingerprint
@@ -27,7 +39,8 @@ from everloop_runtime.routes import Role
 
 _LASTING = ("snapshot", "train", "track", "evaluate", "gate", "register", "approve", "verify",
             "canary", "promote", "rollback", "deploy", "roll-out", "experiment", "take-out",
-            "end-experiment", "select", "clear")  # fmt: skip
+            "end-experiment", "select", "clear", "prelabel-rule", "accept",
+            "withdraw-prelabels")  # fmt: skip
 """Kinds of which the whole history matters to `decide`; there are few of each."""
 _STANDING: frozenset[Role] = frozenset({"champion"})
 _VARIANT: frozenset[Role] = frozenset({"variant"})
@@ -47,7 +60,7 @@ def observe(project: Project, now: datetime) -> World:
     requests = _requests(project)
     decided = _decisions(project)
     half = half_approved(project, (bundle for bundle, (yes, _) in decided.items() if yes))
-    return World(
+    world = World(
         now=now,
         code=fingerprint(project.layout.project),
         labels=_labels(project),
@@ -71,6 +84,7 @@ def observe(project: Project, now: datetime) -> World:
         requests=requests,
         journal=_journal(project, sources, segments, requests),
     )
+    return replace(world, prelabels=_prelabels(project, world))
 
 
 def _sources(project: Project) -> tuple[Source, ...]:
@@ -92,7 +106,8 @@ def _sources(project: Project) -> tuple[Source, ...]:
 
 def _labels(project: Project) -> Labels:
     counts = project.data.labelled_counts()
-    return Labels(counts.version, counts.train, counts.holdout)
+    unlabelled = project.data.catalogue.count() - counts.train - counts.holdout
+    return Labels(counts.version, counts.train, counts.holdout, unlabelled)
 
 
 def _queue(project: Project) -> Queue:
@@ -119,6 +134,18 @@ def _gate(project: Project) -> Gate:
 def _audit(project: Project, champion: BundleId | None) -> Audit | None:
     found = None if champion is None else project.queue.latest_audit(champion)
     return None if found is None else Audit(*found)
+
+
+def _prelabels(project: Project, world: World) -> Prelabels | None:
+    found = rule_action(project.policy, world)
+    rule, bundle = None if found is None else rule_of(world, found), world.release.champion
+    if rule is None or rule.threshold is None or bundle is None:
+        return None
+    share = project.policy.labelling.prelabel.audit_share
+    state = project.prelabels.standing(Sure(bundle, rule.threshold, share), world.now)
+    tasks = list(state.eligible)
+    digest = digest_json(tasks) if tasks else None
+    return Prelabels(digest, len(tasks), state.accepted, state.audited, state.right)
 
 
 def _service(project: Project) -> Service | None:

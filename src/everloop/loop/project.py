@@ -30,6 +30,7 @@ from everloop.state.journal import Journal
 from everloop.state.label_answers import LabelAnswers
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Fence, Leases
+from everloop.state.prelabels import Prelabels
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
 from everloop.state.resolutions import Resolutions
@@ -84,6 +85,7 @@ class Project:
     queue: LabelQueue
     answers: LabelAnswers
     resolutions: Resolutions
+    prelabels: Prelabels
     decisions: Decisions
     checklists: Checklists
     requests: Requests

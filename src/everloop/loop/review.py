@@ -14,7 +14,7 @@ from everloop.state.resolutions import Resolution
 
 DISPUTED = "people disagree about its label"
 """Why a sample is left out of snapshots until somebody decides."""
-_RANKS = {"person": 0, "client": 1, "import": 2}
+_RANKS = {"person": 0, "client": 1, "import": 2, "accepted": 3}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class Labels:
     """Another one whenever a label is said, or a sample left out or let in again."""
     train: int
     holdout: int
+    unlabelled: int = 0
+    """Samples without a label."""
 
     @property
     def total(self) -> int:
@@ -79,6 +81,20 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
+class Prelabels:
+    """How it stands with answers of the champion that are sure enough to be taken for labels."""
+
+    eligible: str | None
+    """Digest of the open tasks whose answer may be taken; None when there are none."""
+    eligible_count: int
+    accepted: int
+    """Taken so far."""
+    audited: int
+    """Sure answers that were kept for people and are judged."""
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """What the live service says of itself."""
 
@@ -123,6 +139,8 @@ class World:
     """Why no model can be learnt of the product's task; None when one can."""
     audit: Audit | None = None
     """The latest of the champion; None without one."""
+    prelabels: Prelabels | None = None
+    """None as long as no rule lets any of its answers be taken for labels."""
     figures: Beside | None = None
     """The candidate beside the champion, since its present step began."""
     watched: Beside | None = None

@@ -43,7 +43,8 @@ class LabelAnswers:
 
     def all(self, round: str | None = None) -> tuple[Given, ...]:  # noqa: A002 - the noun
         """Every answer and skipped task, of one round or of all, in the order of their tasks."""
-        query = select(label_tasks).where(_T.status.in_((*_SAID, "skipped")))
+        # A model's answer that was taken without a person says nothing of people.
+        query = select(label_tasks).where(_T.status.in_((*_SAID, "skipped")), ~_T.accepted)
         if round is not None:
             query = query.where(_T.round == round)
         return self._given(query.order_by(_T.position))

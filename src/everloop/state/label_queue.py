@@ -54,6 +54,8 @@ class LabelTask:
     created_at: datetime
     known: str | None = None
     """Of a gold question, the answer that is known; labellers never see it."""
+    drawn: bool = False
+    """Drawn uniformly at random: what is found on such tasks together is true of all samples."""
 
     @property
     def sample(self) -> SampleId:
@@ -62,7 +64,7 @@ class LabelTask:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A task that a person has answered."""
+    """A task that was answered."""
 
     id: LabelTaskId
     sample: SampleId
@@ -70,6 +72,8 @@ class Answered:
     by: str
     at: datetime
     purpose: Purpose = "train"
+    confidence: float | None = None
+    """Of the model whose answer was taken without a person; None where a person answered."""
 
 
 class LabelQueue:
@@ -115,6 +119,7 @@ class LabelQueue:
                     "suggestion_confidence": task.suggestion_confidence,
                     "known": task.known,
                     "created_at": task.created_at,
+                    "drawn": task.drawn,
                     "status": "open",
                     "position": position + 1 + index,
                 }
@@ -218,7 +223,9 @@ class LabelQueue:
                 raise Conflict(f"task {task[:8]} is recorded as {row.label!r} already")
             _check_alone(connection, row, values["answered_by"])
             connection.execute(
-                update(label_tasks).where(_T.id == task).values(answered_at=now, **values)
+                update(label_tasks)
+                .where(_T.id == task)
+                .values(answered_at=now, accepted=False, **values)
             )
 
     def counts(self, round: str | None = None) -> Mapping[str, int]:  # noqa: A002 - the noun
@@ -274,6 +281,12 @@ class LabelQueue:
         with self._database.read() as connection:
             return tuple(map(_task, connection.execute(query.limit(most))))
 
+    def skipped(self) -> frozenset[SampleId]:
+        """The samples that people put aside."""
+        query = select(_T.sample).where(_T.status == "skipped")
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
+
     def latest_audit(self, bundle: str) -> tuple[datetime, int, int] | None:
         """Of the newest audit of a bundle's answers: when, how many answered, how many right."""
         mine = (_T.purpose == "audit") & (_T.suggested_by == bundle)
@@ -290,13 +303,32 @@ class LabelQueue:
             ).scalar_one()
         return found.created_at, answered, right
 
+    def drawn_at_random(self, bundle: str) -> tuple[int, int]:
+        """Of a bundle's answers that were drawn at random: how many people judged, how many were
+        right. Whatever else is asked about, these tell how good its answers are."""
+        judged = _T.drawn & (_T.suggested_by == bundle) & _T.suggestion.is_not(None)
+        judged &= _T.status.in_(("answered", "recorded"))
+        with self._database.read() as connection:
+            answered = connection.execute(select(func.count()).where(judged)).scalar_one()
+            alike = judged & (_T.label == _T.suggestion)
+            right = connection.execute(select(func.count()).where(alike)).scalar_one()
+        return answered, right
+
     def answered_unrecorded(self) -> tuple[Answered, ...]:
         """The answers that are not annotations yet, in the order of their tasks."""
         query = select(label_tasks).where(_T.status == "answered").order_by(_T.position)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return tuple(
-            Answered(row.id, row.sample, row.label, row.answered_by, row.answered_at, row.purpose)
+            Answered(
+                row.id,
+                row.sample,
+                row.label,
+                row.answered_by,
+                row.answered_at,
+                row.purpose,
+                row.suggestion_confidence if row.accepted else None,
+            )
             for row in rows
         )
 
@@ -348,4 +380,5 @@ def _task(row: Row[Any]) -> LabelTask:
         row.suggestion_confidence,
         row.created_at,
         row.known,
+        row.drawn,
     )

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Float,
     Index,
@@ -134,6 +135,8 @@ label_tasks = Table(
     Column("rendition", String, nullable=False),
     Column("policy_version", String, nullable=False),
     Column("known", String),
+    Column("drawn", Boolean, nullable=False, server_default="0"),
+    Column("accepted", Boolean, nullable=False, server_default="0"),
     Index("label_tasks_waiting", "status", "position"),
     Index("label_tasks_of_sample", "sample", "round"),
 )

@@ -12,7 +12,7 @@ from everloop.data.tables import LanceTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RANK = {"model": 0, "import": 1, "client": 2, "person": 3}
+RANK = {"model": 0, "accepted": 1, "import": 2, "client": 3, "person": 4}
 """Whose word stands before whose."""
 SAMPLES = "samples"
 """The tally of all samples; a side's name is that of its labelled ones."""

@@ -1,6 +1,7 @@
 """What can be asked of the catalogue; each question costs what its answer does, not the whole."""
 
 import json
+import random
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -176,6 +177,23 @@ class Catalogue:
                 (after, label, label, most),
             )
             return [(n, SampleId(name)) for n, name in rows]
+
+    def unlabelled(self, side: Side, most: int, seed: int) -> Sequence[SampleId]:
+        """Samples of a side without a standing label, at most so many, as good as at random.
+
+        Ids are hashes: those that follow a drawn one are any. Costs what is looked at.
+        """
+        start = random.Random(seed).randrange(2**60)  # noqa: S311 - nobody gains by guessing it
+        found: list[SampleId] = []
+        with self._upto(self._facts, self._annotations) as connection:
+            for least, below in ((start, 2**60), (0, start)):
+                rows = connection.execute(
+                    "SELECT id FROM sample LEFT JOIN standing USING (n) WHERE key >= ? AND key < ? "
+                    "AND side = ? AND label IS NULL ORDER BY key LIMIT ?",
+                    (least, below, side, most - len(found)),
+                )
+                found += [SampleId(name) for (name,) in rows]
+        return found
 
     def labelled_counts(self) -> Mapping[str, int]:
         """How many samples of each side have a standing label."""

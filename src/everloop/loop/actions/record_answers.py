@@ -1,4 +1,4 @@
-"""Turn what people answered into annotations."""
+"""Turn answered label tasks into annotations."""
 
 from datetime import datetime, timedelta
 
@@ -46,8 +46,8 @@ def _annotation(task: Answered, standing: Annotation | None) -> Annotation | Non
         sample=task.sample,
         label=task.label,
         by=task.by,
-        kind="person",
-        confidence=None,
+        kind="person" if task.confidence is None else "accepted",
+        confidence=task.confidence,
         at=_moment(task, standing, before),
         origin=task.id,
     )

@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from everloop.action import Action, Outcome
-from everloop.data.pool import Pool, unlabelled
-from everloop.ids import BundleId, Json, SampleId
-from everloop.labelling.overlap import Row
+from everloop.data.pool import Pool, unanswered, unlabelled
+from everloop.ids import BundleId, Json, LabelTaskId, SampleId
 from everloop.labelling.select import choose, draw
 from everloop.loop.actions.jobs import POLL
 from everloop.loop.clearing import clear, open_gate
@@ -17,6 +16,7 @@ from everloop.loop.project import Project, Turn
 from everloop.state.clearances import Cleared
 from everloop.state.label_queue import LabelTask, Purpose
 from everloop.tasks.task import learnable
+from everloop_runtime.answers.kind import Told
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.files import write_atomic
 from everloop_runtime.ids import canonical_json, digest_json
@@ -29,8 +29,8 @@ def select(project: Project, turn: Turn, action: Action) -> Outcome:
     """A round of label tasks, each with the champion's answer offered.
 
     To teach: part of the round is drawn at random from the hold-out's side, so that evaluation
-    follows the world without bias; the rest is what teaches most. To audit: all are drawn at
-    random. What the privacy gate holds back is left out.
+    follows the world without bias, and a small part at random to learn from; the rest is what
+    teaches most. To audit: all are drawn at random. What the privacy gate holds back is left out.
     """
     if made := sum(project.queue.counts(action.key).values()):
         return Outcome(final=True, result={"tasks": made})
@@ -65,28 +65,40 @@ def _plan(project: Project, action: Action) -> Sequence[Mapping[str, Any]]:
 
 
 def _choose_and_offer(project: Project, action: Action) -> list[Row]:
-    bundle = BundleId(str(action.inputs["bundle"]))
-    held = {line.sample for line in project.clearances.list(open_gate(project), "held")}
-    pool = unlabelled(
-        project.data, bundle, start=_harm_began(project, action), most=_POOL, without=held
-    )
-    kind = open_bundle(project.layout.bundles / bundle).answers
-    # Captures keep the numbers of an answer in one row.
-    pool = replace(pool, values=pool.values.reshape(len(pool.samples), *kind.shape))
-    offers = dict(zip(pool.samples, kind.tell(pool.values), strict=True))
+    pool, offers = _pool(project, action)
     plan, task = list[Row](), project.declaration.task
-    for purpose, samples in _choose(project, action, pool):
+    for purpose, drawn, samples in _choose(project, action, pool):
         for sample in samples:
-            told = offers[sample]
+            told = offers.get(sample)
             offer: dict[str, Json] = {
                 "sample": sample,
                 "purpose": purpose,
+                "drawn": drawn,
                 # Boxes are told as shares of a picture, and drawn in its pixels.
-                "suggestion": None if task.label_kind == "boxes" else told.label,
-                "confidence": told.confidence,
+                "suggestion": None if told is None or task.label_kind == "boxes" else told.label,
+                "confidence": None if told is None else told.confidence,
             }
             plan.append(offer)
     return plan
+
+
+def _pool(project: Project, action: Action) -> tuple[Pool, Mapping[SampleId, Told]]:
+    """What may be asked about, and what the bundle answered of each."""
+    import numpy as np
+
+    held = {line.sample for line in project.clearances.list(open_gate(project), "held")}
+    # Whoever skipped one said why nobody should be asked about it again.
+    without = held | project.queue.skipped()
+    if action.inputs["purpose"] == "begin":
+        return unanswered(project.data, most=_POOL, seed=_seed(action), without=without), {}
+    bundle = BundleId(str(action.inputs["bundle"]))
+    began = _harm_began(project, action)
+    pool = unlabelled(project.data, bundle, start=began, most=_POOL, without=without)
+    kind = open_bundle(project.layout.bundles / bundle).answers
+    # Captures keep the numbers of an answer in one row.
+    values = np.reshape(np.asarray(pool.values, np.float32), (len(pool.samples), *kind.shape))
+    told = kind.tell(values)
+    return replace(pool, values=values), dict(zip(pool.samples, told, strict=True))
 
 
 def _task(action: Action, turn: Turn, row: Mapping[str, Any], proof: Cleared) -> LabelTask:
@@ -95,8 +107,10 @@ def _task(action: Action, turn: Turn, row: Mapping[str, Any], proof: Cleared) ->
         cleared=proof,
         round=action.key,
         purpose=row["purpose"],
+        # A second look at a sample is no second sample.
+        drawn=bool(row.get("drawn")) and not row.get("copy"),
         suggestion=row["suggestion"],
-        suggested_by=str(action.inputs["bundle"]),
+        suggested_by=_bundle_of(action),
         suggestion_confidence=row["confidence"],
         created_at=turn.now,
         known=row.get("known"),
@@ -105,12 +119,13 @@ def _task(action: Action, turn: Turn, row: Mapping[str, Any], proof: Cleared) ->
 
 def _choose(
     project: Project, action: Action, pool: Pool
-) -> list[tuple[Purpose, Sequence[SampleId]]]:
+) -> list[tuple[Purpose, bool, Sequence[SampleId]]]:
+    """For each purpose, whether the samples were drawn at random, and which they are."""
     policy = project.policy.labelling
     budget = int(str(action.inputs["budget"]))
-    seed = int(digest_json(action.inputs)[:8], 16)
+    seed = _seed(action)
     if action.inputs["purpose"] == "audit":
-        return [("audit", draw(pool, budget, seed))]
+        return [("audit", True, draw(pool, budget, seed))]
     holdout = round(budget * policy.holdout_share)
     chosen = choose(
         pool,
@@ -118,13 +133,31 @@ def _choose(
         budget=budget - holdout,
         holdout_budget=holdout,
         seed=seed,
+        labels=project.data.labelled_counts().train,
         strategy=policy.strategy,
+        random_share=policy.random_share,
     )
-    return [("train", chosen.train), ("holdout", chosen.holdout)]
+    taught: list[tuple[Purpose, bool, Sequence[SampleId]]] = [
+        ("train", False, chosen.train),
+        ("train", True, chosen.random),
+    ]
+    return [*taught, ("holdout", True, chosen.holdout)]
+
+
+def _bundle_of(action: Action) -> str | None:
+    """Whose answers are offered; None before there is a model."""
+    bundle = action.inputs.get("bundle")
+    return None if bundle is None else str(bundle)
+
+
+def _seed(action: Action) -> int:
+    return int(digest_json(action.inputs)[:8], 16)
 
 
 def _harm_began(project: Project, action: Action) -> int:
-    """Index of the first answer of the harmful windows that led to this round."""
+    """Index of the first answer of the harmful windows that led to this round, if they did."""
+    if "window" not in action.inputs:
+        return 0
     monitor = project.policy.monitor
     first = int(str(action.inputs["window"])) - monitor.confirm + 1
     return max(first, 0) * monitor.window

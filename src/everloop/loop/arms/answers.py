@@ -26,4 +26,4 @@ def record_answers(_policy: Policy, world: World, _pursuit: Pursuit | None) -> D
     if queue.open and count < _BATCH and not settled:
         return Decision(ARM, None, f"{count} new answers, and more are coming")
     action = kinds.record_answers(queue.unrecorded)
-    return ask(world, ARM, action, f"people answered {count} tasks")
+    return ask(world, ARM, action, f"{count} tasks were answered")

@@ -8,7 +8,7 @@ from everloop.ids import BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.learning import why_learn
 from everloop.loop.arms.monitoring import window_of, windows
-from everloop.loop.decision import Decision, ask, is_over
+from everloop.loop.decision import Decision, ask, error_of, is_over
 from everloop.loop.pursuit import Pursuit
 from everloop.loop.world import World
 from everloop.policy import Policy
@@ -22,7 +22,7 @@ def ask_people(policy: Policy, world: World, pursuit: Pursuit | None) -> Decisio
         return Decision(ARM, None, "the loop closes at level 2")
     champion = world.release.champion
     if champion is None:
-        return Decision(ARM, None, "no model is live")
+        return _begin(policy, world)
     if world.gate.version is None:
         return Decision(ARM, None, f"the privacy gate is closed: {world.gate.closed}")
     if waits := _busy(policy, world, pursuit):
@@ -44,6 +44,34 @@ def ask_people(policy: Policy, world: World, pursuit: Pursuit | None) -> Decisio
         return Decision(ARM, None, f"the input changed and no harm is found: {told}")
     why = f"the input changed and no harm is estimated: an audit will tell ({_told(world, recent)})"
     return _ask(world, champion, recent, policy.labelling.audit, "audit", why)
+
+
+def _begin(policy: Policy, world: World) -> Decision:
+    """The first labels, when there are samples and too few labels for a model."""
+    lacks, enough = why_learn(policy, world, None)
+    if enough:
+        return Decision(ARM, None, "no model is live")
+    if not world.labels.unlabelled:
+        return Decision(ARM, None, "no model is live, and no sample is without a label")
+    if world.gate.version is None:
+        return Decision(ARM, None, f"the privacy gate is closed: {world.gate.closed}")
+    if _coming_in(world):
+        return Decision(ARM, None, f"{lacks}; new files are taken in first")
+    if waits := _busy(policy, world, None):
+        return Decision(ARM, None, waits)
+    if begun := _begun(world):
+        return ask(world, ARM, begun.action, begun.reason)
+    action = kinds.begin(world.labels.version, policy.labelling.budget)
+    if is_over(world, action):
+        told = error_of(world, action) or "nothing is left that people could be asked about"
+        return Decision(ARM, None, f"{lacks}; {told}")
+    return ask(world, ARM, action, f"{lacks}: people are asked about what is typical")
+
+
+def _coming_in(world: World) -> bool:
+    """Whether a source has files that are not taken in yet: they may bring labels."""
+    listed = (s for s in world.sources if s.trouble is None)
+    return any(not is_over(world, kinds.ingest(s.path, s.listing)) for s in listed)
 
 
 def _ask(

@@ -14,7 +14,8 @@ from everloop.loop.world import Request, World
 from everloop.policy import Policy
 
 REQUESTABLE = frozenset(
-    {"ingest", "snapshot", "train", "track", "reproduce", "evaluate", "verify", "clear", "relabel"}
+    {"ingest", "snapshot", "train", "track", "reproduce", "evaluate", "verify", "clear", "relabel",
+     "select"}  # fmt: skip
 )
 """Actions that a person may ask for singly; none of them moves traffic."""
 

@@ -17,7 +17,7 @@ State: TypeAlias = Literal["moves", "waits", "failed", "person", "off"]
 _STAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Collect", "sources and captured answers become samples", ("ingest", "collect")),
     ("Protect", "personal data is filtered before anybody sees it", ("privacy",)),
-    ("Label", "people answer what teaches most", ("label", "record")),
+    ("Label", "people answer what teaches most", ("label", "prelabel", "record")),
     ("Learn", "a snapshot is taken and a model is learnt", ("learn",)),
     ("Judge", "gates on a hold-out that the model never saw", ("judge",)),
     ("Approve", "registered, and approved by rule or by a person", ("admit",)),
