@@ -7,7 +7,8 @@ from typing import Any
 
 from everloop.action import Action, Outcome
 from everloop.data.pool import Pool, unanswered, unlabelled
-from everloop.ids import BundleId, Json, LabelTaskId, SampleId
+from everloop.ids import BundleId, Json, SampleId
+from everloop.labelling.overlap import Row
 from everloop.labelling.select import choose, draw
 from everloop.loop.actions.jobs import POLL
 from everloop.loop.clearing import clear, open_gate

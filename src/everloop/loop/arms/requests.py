@@ -14,8 +14,10 @@ from everloop.loop.world import Request, World
 from everloop.policy import Policy
 
 REQUESTABLE = frozenset(
-    {"ingest", "snapshot", "train", "track", "reproduce", "evaluate", "verify", "clear", "relabel",
-     "select"}  # fmt: skip
+    (
+        *("ingest", "snapshot", "train", "track", "reproduce", "evaluate", "verify", "clear"),
+        *("relabel", "select"),
+    )
 )
 """Actions that a person may ask for singly; none of them moves traffic."""
 
