@@ -17,6 +17,7 @@ from everloop.errors import Refused
 from everloop.product import Product, Run
 from everloop.tasks.image_classification import ImageClassification
 from everloop.training.attempt import CHECKPOINT, Attempt, read_notes, run_training
+from everloop.training.backbones import ResNet18
 from everloop.training.early_stopping import EarlyStopping
 from everloop.training.figures import read_figures
 from everloop.training.project_code import load_product
@@ -31,7 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
                         "dimensions": 8, "scale": 16.0, "margin": 0.1, "aside": 0.25,
                         "patience": 3, "backbone": ""},
     "object-detection": {"epochs": EPOCHS, "batch_size": 3, "learning_rate": 0.01, "width": 4,
-                         "aside": 0.25, "patience": 3},
+                         "aside": 0.25, "patience": 3, "backbone": ""},
 }  # fmt: skip
 
 
@@ -109,6 +110,27 @@ def test_a_template_cut_short_twice_learns_the_same_weights(
     assert len({step for step, _, _ in _curves(tmp_path / "whole")}) == EPOCHS
     told = [f"went on from the checkpoint of step {step}" for step in (0, 2)]
     assert read_notes(tmp_path / "cut") == told
+
+
+def test_each_template_begins_from_the_backbone_that_it_is_given(
+    template: tuple[str, Product, Path], tmp_path: Path
+) -> None:
+    from safetensors.torch import save_file
+
+    name, product, project = template
+    given = ResNet18(3)
+    (project / "weights").mkdir()
+    save_file(given.state_dict(), project / "weights" / "resnet18.safetensors")
+    attempt, data = Attempt(tmp_path, 3), _Data(boxes=name == "object-detection")
+    # So slowly that where it began is still to be seen.
+    params = {**SMALL[name], "backbone": "resnet18", "epochs": 1, "learning_rate": 1e-9}
+    model = run_training(product, data, params, attempt, threads=1, project=project)
+    (note,) = read_notes(tmp_path)
+    assert "learning begins from resnet18.safetensors" in note
+    learnt = next(part for part in model.modules() if isinstance(part, ResNet18))
+    assert torch.allclose(learnt.conv1.weight, given.conv1.weight, atol=1e-5)
+    shapes = [tuple(seen.shape) for seen in learnt.maps(torch.zeros(1, 3, 64, 96))]
+    assert shapes == [(1, 128, 8, 12), (1, 256, 4, 6), (1, 512, 2, 3)]
 
 
 def test_all_kinds_of_state_come_back_as_they_were(tmp_path: Path) -> None:

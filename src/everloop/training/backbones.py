@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDTH = 512
 """How many numbers `ResNet18` gives for an image."""
+MAPS = (128, 256, WIDTH)
+"""Channels of its maps at an eighth, a sixteenth and a thirty-second of the image's size."""
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours: what the published weights expect taken out."""
 _HEAD = ("fc.", "head.")
@@ -65,11 +67,14 @@ class ResNet18(nn.Module):
         self.layer4 = nn.Sequential(_Block(256, WIDTH, 2), _Block(WIDTH, WIDTH, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.maps(images)[-1].mean(dim=(2, 3))
+
+    def maps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What it sees on the way, `[N, C, H / s, W / s]` for each of `MAPS` and s = 8, 16, 32."""
         seen = torch.relu(self.bn1(self.conv1((images - self.mean) / self.spread)))
-        seen = nn.functional.max_pool2d(seen, 3, 2, 1)
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            seen = layer(seen)
-        return seen.mean(dim=(2, 3))
+        eighth = self.layer2(self.layer1(nn.functional.max_pool2d(seen, 3, 2, 1)))
+        sixteenth = self.layer3(eighth)
+        return eighth, sixteenth, self.layer4(sixteenth)
 
 
 def pretrained(weights: Path, channels: int, run: "Run") -> ResNet18 | None:

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from everloop.training.backbones import MAPS, ResNet18
+
 STRIDE = 8
 REACH = 1.5
 """Cells so near to the middle of an object, in strides, are taught to find it."""
@@ -30,14 +32,13 @@ class Residual(nn.Module):
         return seen + self.body(seen)
 
 
-class Detector(nn.Module):
-    """Images `[N, 3, H, W]` from 0 to 1 to edges `[N, cells, 4]`, as shares of the picture, and
-    scores `[N, cells, classes]`. H and W are multiples of 32.
-    """
+class Body(nn.Module):
+    """A small network: maps at an eighth, a sixteenth and a thirty-second of the picture's size."""
 
-    def __init__(self, channels: int, classes: int, width: int) -> None:
+    def __init__(self, channels: int, width: int) -> None:
         super().__init__()
         w, middle = width, 4 * width
+        self.sizes = (middle, 6 * w, 8 * w)
         self.eighth = nn.Sequential(
             *(convolution(channels, w, 2), convolution(w, 2 * w, 2), Residual(2 * w)),
             *(convolution(2 * w, middle, 2), Residual(middle), Residual(middle)),
@@ -46,10 +47,29 @@ class Detector(nn.Module):
             convolution(middle, 6 * w, 2), Residual(6 * w), Residual(6 * w)
         )
         self.smallest = nn.Sequential(convolution(6 * w, 8 * w, 2), Residual(8 * w))
+
+    def maps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        eighth = self.eighth(images - 0.5)
+        sixteenth = self.sixteenth(eighth)
+        return eighth, sixteenth, self.smallest(sixteenth)
+
+
+class Detector(nn.Module):
+    """Images `[N, 3, H, W]` from 0 to 1 to edges `[N, cells, 4]`, as shares of the picture, and
+    scores `[N, cells, classes]`. H and W are multiples of 32.
+    """
+
+    def __init__(self, body: Body | ResNet18, classes: int, width: int) -> None:
+        super().__init__()
+        self.body = body
+        eighth, sixteenth, smallest = body.sizes if isinstance(body, Body) else MAPS
+        middle = 4 * width
         # What is seen of the whole picture comes back to where it was seen.
         self.down = nn.ModuleList(
-            [convolution(8 * w, middle, size=1), convolution(6 * w, middle, size=1)]
+            [convolution(smallest, middle, size=1), convolution(sixteenth, middle, size=1)]
         )
+        alike = eighth == middle
+        self.near = nn.Identity() if alike else convolution(eighth, middle, size=1)
         self.merge = nn.ModuleList([convolution(middle, middle), convolution(middle, middle)])
         self.what = nn.Sequential(convolution(middle, middle), nn.Conv2d(middle, classes, 1))
         self.where = nn.Sequential(convolution(middle, middle), nn.Conv2d(middle, 4, 1))
@@ -62,12 +82,9 @@ class Detector(nn.Module):
 
     def find(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Edges, and the logits of the scores."""
-        eighth = self.eighth(images - 0.5)
-        sixteenth = self.sixteenth(eighth)
-        seen = self.merge[0](
-            self.down[1](sixteenth) + larger(self.down[0](self.smallest(sixteenth)), sixteenth)
-        )
-        seen = self.merge[1](eighth + larger(seen, eighth))
+        eighth, sixteenth, smallest = self.body.maps(images)
+        seen = self.merge[0](self.down[1](sixteenth) + larger(self.down[0](smallest), sixteenth))
+        seen = self.merge[1](self.near(eighth) + larger(seen, eighth))
         reach = functional.softplus(self.where(seen).flatten(2).transpose(1, 2)) * 4 * STRIDE
         height, width = images.shape[-2:]
         middle = cells(height, width).to(images.device)

@@ -1,15 +1,17 @@
 """A small object detector: what is learnt, and how."""
 
 import copy
+from pathlib import Path
 
 import torch
 from augment import augmented
-from detector import Detector, loss_of
+from detector import Body, Detector, loss_of
 from torch import nn
 
 from everloop.product import Params, Product, Run, TrainingData
 from everloop.space import Choice, Float
 from everloop.tasks.object_detection import ObjectDetection
+from everloop.training.backbones import pretrained
 from everloop.training.early_stopping import EarlyStopping
 
 # Your classes, as your label files call them; size is (height, width), multiples of 32.
@@ -22,6 +24,18 @@ product.space(
 )
 
 
+WEIGHTS = Path(__file__).parent / "weights" / "resnet18.safetensors"
+"""A ResNet-18 as timm or torchvision publish it: where `backbone` asks for it and this file is
+there, learning begins from it."""
+
+
+def network(channels: int, classes: int, params: Params, run: Run) -> Detector:
+    """On the backbone that is asked for, if its weights are at hand; else on a small one."""
+    body = pretrained(WEIGHTS, channels, run) if params["backbone"] == "resnet18" else None
+    width = int(params["width"])
+    return Detector(body or Body(channels, width), classes, width)
+
+
 @product.train
 def train(data: TrainingData, params: Params, run: Run) -> nn.Module:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -30,7 +44,7 @@ def train(data: TrainingData, params: Params, run: Run) -> nn.Module:
     # Nothing is learnt from what is put aside: it tells when to stop, and which epoch was best.
     order, count = torch.randperm(len(images)), int(params["aside"] * len(images))
     aside, taught = order[:count], order[count:]
-    model = Detector(images.shape[1], len(data.classes), int(params["width"])).to(device).train()
+    model = network(images.shape[1], len(data.classes), params, run).to(device).train()
     kept = copy.deepcopy(model)
     epochs, batch = int(params["epochs"]), int(params["batch_size"])
     steps = epochs * -(-len(taught) // batch)
