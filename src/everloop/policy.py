@@ -9,6 +9,7 @@ import re
 from datetime import timedelta
 from importlib.metadata import entry_points
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -490,6 +491,40 @@ class TrackingPolicy(_Table):
     """Its port; 0 takes any free one."""
 
 
+class OidcPolicy(_Table):
+    """`[web.oidc]`: logging in at the organisation's own provider (OpenID Connect)."""
+
+    issuer: str = ""
+    """The provider, as it calls itself: `https://login.example.org/realm`. Empty: tokens alone."""
+    client: str = ""
+    """What the provider calls these pages. Their secret, where they have one, stands in the
+    environment: EVERLOOP_OIDC_SECRET."""
+    address: str = ""
+    """The pages as browsers reach them; the provider must know `ADDRESS/login/oidc/back`."""
+    scope: str = "openid email profile"
+    """What is asked of the provider."""
+    name: str = "email"
+    """The claim that names a person in all records; without it, the provider's own id does."""
+    claim: str = "groups"
+    """The claim that roles are read from."""
+    roles: dict[Literal["viewer", "labeller", "approver", "administrator"], tuple[str, ...]] = {}
+    """For each role the values of that claim that give it; of several the last here counts.
+    Who has none is not let in."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not self.issuer:
+            return self
+        for name in ("issuer", "address"):
+            url = urlsplit(getattr(self, name))
+            safe = url.scheme == "https" or is_loopback(url.hostname or "")
+            if url.scheme not in {"http", "https"} or not url.hostname or not safe:
+                raise ValueError(f"{name} is no https:// address: {getattr(self, name)!r}")
+        if not self.client or not any(self.roles.values()):
+            raise ValueError("issuer wants a client, and roles that say who gets in")
+        return self
+
+
 class WebPolicy(_Table):
     """`[web]`: the pages for people."""
 
@@ -510,6 +545,7 @@ class WebPolicy(_Table):
     Everything, tokens too, can be read on the way then."""
     session: Duration = timedelta(hours=12)
     """How long somebody stays logged in."""
+    oidc: OidcPolicy = OidcPolicy()
 
     @model_validator(mode="after")
     def _closed_by_default(self) -> Self:

@@ -65,14 +65,17 @@ on = false
 CLASSES = ("dark", "bright", HOSTILE)
 
 
-def things_project(folder: Path, *, boxes: bool = False) -> Project:
-    """A project of pictures of one class, or with boxes; nothing is in it yet."""
+def things_project(folder: Path, *, boxes: bool = False, more: str = "") -> Project:
+    """A project of pictures of one class, or with boxes; nothing is in it yet.
+
+    `more` of a policy is added to it.
+    """
     folder.mkdir(parents=True)
     size = f"classes={list(CLASSES)!r}, size=(8, 8), channels=1"
     module, task = ("object_detection", "ObjectDetection") if boxes else (
         "image_classification", "ImageClassification")  # fmt: skip
     (folder / "product.py").write_text(_PRODUCT.format(module=module, task=task, arguments=size))
-    (folder / "everloop.toml").write_text(_POLICY)
+    (folder / "everloop.toml").write_text(_POLICY + more)
     return opened(folder)
 
 

@@ -18,7 +18,8 @@ from everloop.web.tries import Tries
 from everloop_runtime.arriving import WireLimits
 
 ALL = routes(Entrance("c", Tries(), timedelta(hours=1)))
-OPEN = {("GET", "/livez"), ("GET", "/static/{build}/{name}"), ("GET", "/login"), ("POST", "/login")}
+OPEN = {("GET", "/livez"), ("GET", "/static/{build}/{name}"), ("GET", "/login"), ("POST", "/login"),
+        ("GET", "/login/oidc"), ("GET", "/login/oidc/back")}  # fmt: skip
 """What strangers may ask for; everything else is 401 to them."""
 
 

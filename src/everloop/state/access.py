@@ -132,6 +132,16 @@ class Access:
             )
         return _person(row), secret
 
+    def let_in(
+        self, name: str, role: Role, *, by: str, now: datetime, lasts: timedelta
+    ) -> tuple[Person, str]:
+        """Open a session for somebody whom `by` vouches for: who it is, and the session's secret.
+
+        They are listed among the tokens until then, and may be shut out like anybody.
+        """
+        _, text = self.make(name, role, by=by, now=now, lasts=lasts, once=True)
+        return self.enter(text, now, lasts)
+
     def of_session(self, secret: str, now: datetime) -> Person | None:
         """Whose session this is; None when it has ended."""
         query = (

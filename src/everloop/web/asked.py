@@ -41,6 +41,8 @@ class Asked:
     opened: "Callable[[], Opened]" = field(repr=False)
     secret: str = field(default="", repr=False)
     """Of the session; empty for a program with a token."""
+    cookies: bytes = field(default=b"", repr=False)
+    """As they came."""
     is_secure: bool = False
     """Whether it came over TLS."""
 

@@ -153,15 +153,26 @@ def make_site(
     from everloop.web.tries import Tries
 
     database = functools.cache(lambda: Database.open(layout.database))
-    tries = Tries()
+    tries, provider = Tries(), None
+    if policy.oidc.issuer:
+        from everloop.adapters.oidc import Oidc
+
+        provider = Oidc(policy.oidc, os.environ.get("EVERLOOP_OIDC_SECRET"))
     # Browsers give one name's cookies to all its ports: each product has a cookie of its own.
     cookie = f"everloop-{port}"
     gate = Gate(
         lambda: Access(database()),
-        routes(Entrance(cookie, tries, policy.session)),
+        routes(Entrance(cookie, tries, policy.session, provider)),
         hosts=names_of(policy.hosts, policy.host),
         cookie=cookie,
         tries=tries,
         clock=clock,
     )
-    return Site(gate, database, open_project, clock, is_secure=bool(policy.certificate))
+    return Site(
+        gate,
+        database,
+        open_project,
+        clock,
+        is_secure=bool(policy.certificate),
+        provided=provider is not None,
+    )

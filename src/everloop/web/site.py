@@ -89,7 +89,10 @@ class Site:
         clock: Callable[[], datetime],
         *,
         is_secure: bool = False,
+        provided: bool = False,
     ) -> None:
+        """`provided`: people may log in at a provider, and the form says so."""
+        self._provided = provided
         self._gate, self._database, self._clock = gate, database, clock
         self._opened = _once_a_thread(open_project)
         self._is_secure = is_secure
@@ -165,6 +168,7 @@ class Site:
             audit=Audit(self._database()),
             opened=self._opened,
             secret=passed.secret,
+            cookies=request.headers.get(b"cookie", b""),
             is_secure=self._is_secure,
         )
 
@@ -176,7 +180,14 @@ class Site:
             return Answer(problem.body(), b"application/json", problem.status, problem.headers)
         template = "login.html" if problem.status == 401 else "problem.html"
         title = "Log in" if problem.status == 401 else "That did not work"
-        drawn = page(asked, template, title=title, status=problem.status, problem=problem)
+        drawn = page(
+            asked,
+            template,
+            title=title,
+            status=problem.status,
+            problem=problem,
+            provided=self._provided,
+        )
         return replace(drawn, headers=problem.headers)
 
     def _send(self, request: Request, answer: Answer) -> None:

@@ -36,6 +36,8 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("GET", "/static/{build}/{name}", None, entrance.show_static, "here"),
         Route("GET", "/login", None, door.show, "here"),
         Route("POST", "/login", None, door.log_in, "desk", _FORM),
+        Route("GET", "/login/oidc", None, door.go_to_provider, "ask"),
+        Route("GET", "/login/oidc/back", None, door.come_back, "ask"),
         Route("POST", "/logout", EVERYBODY, door.log_out, "desk", _FORM),
         Route("GET", "/", EVERYBODY, loop.show),
         Route("GET", "/models", LOOKS, models.show_all),

@@ -1,13 +1,19 @@
 """Logging in and out, and the files that pages load."""
 
+import hmac
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from everloop.errors import Refused
-from everloop.web.asked import Answer, Asked, goto
+from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import build, page, static_files
+from everloop.web.gate import session_of
 from everloop.web.tries import Tries
 from everloop_runtime.problems import Problem
+
+if TYPE_CHECKING:
+    from everloop.adapters.oidc import Oidc
 
 _YEAR = "public, max-age=31536000, immutable"
 _KEPT = timedelta(days=30)
@@ -23,10 +29,46 @@ class Entrance:
     tries: Tries
     lasts: timedelta
     """How long a session lasts at most."""
+    provider: "Oidc | None" = None
+    """Where people may log in instead of showing a token."""
 
     def show(self, asked: Asked) -> Answer:
         """The form for a token."""
-        return page(asked, "login.html", title="Log in", problem=None)
+        provided = self.provider is not None
+        return page(asked, "login.html", title="Log in", problem=None, provided=provided)
+
+    def go_to_provider(self, asked: Asked) -> Answer:
+        """Send somebody to the provider."""
+        from everloop.adapters.oidc import LASTS
+
+        place, state = self._provided().begin(asked.now)
+        # So that nobody is logged in as somebody else by a link.
+        return goto(place, {"Set-Cookie": self._cookie(asked, state, LASTS, self._on_the_way)})
+
+    def come_back(self, asked: Asked) -> Answer:
+        """Open a session for whom the provider vouches. Raises `Refused` for everybody else."""
+        provider, state = self._provided(), asked.argument("state")
+        kept = session_of(asked.cookies, self._on_the_way)
+        if not kept or not hmac.compare_digest(kept.encode(), state.encode()):
+            raise Refused("this log-in was begun in another browser: begin anew")
+        if said := asked.argument("error"):
+            raise Refused(f"the provider let nobody in: {said}")
+        found = provider.finish(state, asked.argument("code", 4000), asked.now)
+        person, secret = asked.access.let_in(
+            found.name, found.role, by="oidc", now=asked.now, lasts=self.lasts
+        )
+        told = {"role": person.role, "by": "oidc"}
+        asked.audit.append("web: log in", person.name, told, asked.now)
+        return goto("/", {"Set-Cookie": self._cookie(asked, secret, self.lasts)})
+
+    @property
+    def _on_the_way(self) -> str:
+        return f"{self.cookie}-oidc"
+
+    def _provided(self) -> "Oidc":
+        if self.provider is None:
+            raise nothing_there("other way to log in: [web.oidc] names no issuer")
+        return self.provider
 
     def log_in(self, asked: Asked) -> Answer:
         """Open a session. Raises `Problem` where too many tokens were wrong."""
@@ -38,7 +80,10 @@ class Entrance:
         except Refused as error:
             self._note_wrong(asked)
             wrong = Problem(401, str(error), "ask whoever runs this for a new one")
-            return page(asked, "login.html", title="Log in", status=401, problem=wrong)
+            provided = self.provider is not None
+            return page(
+                asked, "login.html", title="Log in", status=401, problem=wrong, provided=provided
+            )
         self.tries.right(asked.peer)
         asked.access.forget_ended(asked.now - _KEPT)
         asked.audit.append("web: log in", person.name, {"role": person.role}, asked.now)
@@ -56,10 +101,12 @@ class Entrance:
             told = {"from": asked.peer[:60]}
             asked.audit.append("web: too many wrong tokens", "a stranger", told, asked.now)
 
-    def _cookie(self, asked: Asked, secret: str, lasts: timedelta) -> str:
+    def _cookie(self, asked: Asked, secret: str, lasts: timedelta, name: str = "") -> str:
         flags = "; Secure" if asked.is_secure else ""
         age = int(lasts.total_seconds())
-        return f"{self.cookie}={secret}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{flags}"
+        return (
+            f"{name or self.cookie}={secret}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{flags}"
+        )
 
 
 def show_static(asked: Asked) -> Answer:
