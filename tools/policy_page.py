@@ -4,6 +4,7 @@ import ast
 import inspect
 import sys
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel
 
@@ -37,6 +38,8 @@ def page() -> str:
         kind = field.annotation
         if inspect.isclass(kind) and issubclass(kind, BaseModel):
             parts += _tables(name, kind, classes)
+        elif (each := _each(kind)) is not None:
+            parts.append(_table(f"[{name}]", each, _meanings(classes[each.__name__])))
         elif name != "level":
             default = _toml(field.default)
             parts.append(f"\n## `{name}`\n\n{meanings[name]} `{default}` by default.\n")
@@ -58,13 +61,23 @@ def _tables(name: str, kind: type[BaseModel], classes: dict[str, ast.ClassDef]) 
     return parts
 
 
+def _each(kind: object) -> type[BaseModel] | None:
+    """The table of an array of tables, `tuple[Model, ...]`."""
+    inner = next(iter(get_args(kind)), None)
+    return inner if inspect.isclass(inner) and issubclass(inner, BaseModel) else None
+
+
 def _table(name: str, kind: type[BaseModel], meanings: dict[str, str]) -> str:
     told = (kind.__doc__ or "").partition(": ")[2]
     lines = [f"\n## `[{name}]`\n\n{told[0].upper()}{told[1:]}\n"]
     lines.append("\n| setting | default | meaning |\n| --- | --- | --- |\n")
-    defaults = kind().model_dump(mode="json")
+    fields = kind.model_fields
+    there = {each: "wanted" for each, field in fields.items() if field.is_required()}
+    # What has no default is given any, so that the others can be told as they are written.
+    defaults = kind.model_construct().model_dump(mode="json", warnings=False)
     for setting, meaning in meanings.items():
-        lines.append(f"| `{setting}` | `{_toml(defaults[setting])}` | {meaning} |\n")
+        default = there.get(setting) or f"`{_toml(defaults[setting])}`"
+        lines.append(f"| `{setting}` | {default} | {meaning} |\n")
     return "".join(lines)
 
 

@@ -74,6 +74,11 @@ class Layout:
         return self.root / "api_keys.json"
 
     @property
+    def outbox(self) -> Path:
+        """What attempts to deliver messages have come to, until the loop has noted it."""
+        return self.root / "outbox"
+
+    @property
     def database(self) -> Path:
         return self.root / "state.db"
 

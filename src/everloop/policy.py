@@ -8,6 +8,7 @@ allowed.
 import re
 from datetime import timedelta
 from importlib.metadata import entry_points
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -78,9 +79,16 @@ def _installed_strategy(name: str) -> str:
     return name
 
 
+def _network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
+Network = Annotated[str, AfterValidator(_network)]
 Part = Annotated[float, Field(ge=0, le=1)]
 Strategy = Literal["canary", "shadow-then-canary", "blue-green"]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 Corruption = Literal[
     "gaussian-noise", "shot-noise", "blur", "brightness", "darkness", "contrast", "jpeg",
     "rotation", "pixelate", "occlusion", "missing", "noise", "shift", "unknown",
@@ -559,6 +567,56 @@ class WebPolicy(_Table):
         return self
 
 
+class AlertingPolicy(_Table):
+    """`[alerting]`: how alarms are gathered and delivered; `[[alerts]]` says who hears of which."""
+
+    group: Duration = timedelta(seconds=30)
+    """How long an alarm waits for others before it is told with them; one that is over by then is
+    not told at all."""
+    interval: Duration = timedelta(minutes=5)
+    """The least time between two messages of one rule, escalations aside: a storm is told as one
+    message, and then as one every so often."""
+    link: str = ""
+    """Where those who are told reach the pages, such as `https://everloop.example.org`; empty: at
+    their own address."""
+    secrets: str = ""
+    """A file with a line `NAME=address` for each receiver, seen from the project, that only its
+    owner may read; names that are not in it are looked for in the environment."""
+    internal: tuple[Network, ...] = ()
+    """Networks that are not public and may still be sent to, such as `"10.1.0.0/16"`; any other
+    internal address is refused at the moment of connecting."""
+    timeout: Duration = timedelta(seconds=30)
+    """How long one attempt to deliver may take."""
+    longest_pause: Duration = timedelta(minutes=5)
+    """Attempts that fail are repeated after growing pauses, this one at most, without end."""
+
+
+class AlertRule(_Table):
+    """`[[alerts]]`: who is told of what; as many as there are audiences."""
+
+    name: Name
+    """What the rule is called."""
+    what: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    """Kinds of alarm, such as `"service-down"` or `"signal:*"`; `*` stands for anything."""
+    level: Literal["info", "warning", "critical"] = "warning"
+    """Alarms below this level are not told."""
+    to: Annotated[tuple[Name, ...], Field(min_length=1)]
+    """Names of receivers. Their addresses are never written here: see `[alerting] secrets`."""
+    escalate_to: tuple[Name, ...] = ()
+    """Told too when nobody has acknowledged in time."""
+    escalate_after: Duration = timedelta(hours=1)
+    """How long an acknowledgement is waited for."""
+    resolved: bool = True
+    """Whether the end of an alarm is told too."""
+
+
+def _distinct(rules: tuple[AlertRule, ...]) -> tuple[AlertRule, ...]:
+    names = [rule.name for rule in rules]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"each rule has a name of its own; {twice[0]!r} is there twice")
+    return rules
+
+
 class LoopPolicy(_Table):
     """`[loop]`: the reconciler itself."""
 
@@ -594,4 +652,6 @@ class Policy(_Table):
     serve: ServePolicy = ServePolicy()
     tracking: TrackingPolicy = TrackingPolicy()
     web: WebPolicy = WebPolicy()
+    alerting: AlertingPolicy = AlertingPolicy()
+    alerts: Annotated[tuple[AlertRule, ...], AfterValidator(_distinct)] = ()
     loop: LoopPolicy = LoopPolicy()

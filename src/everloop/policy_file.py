@@ -3,8 +3,9 @@
 import difflib
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,7 +13,7 @@ from pydantic_core import ErrorDetails
 from everloop.errors import Refused
 from everloop.policy import Policy
 
-_HEADER = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.\"'-]+)\s*=")
 
 
@@ -40,10 +41,15 @@ def _line_numbers(text: str) -> Mapping[tuple[str, ...], int]:
     """The line at which each table and key of a TOML text starts."""
     lines: dict[tuple[str, ...], int] = {(): 1}
     table: tuple[str, ...] = ()
+    counts: Counter[tuple[str, ...]] = Counter()
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
-            table = _split(header[1])
+            table = _split(header[2])
             lines.setdefault(table, number)
+            if header[1] == "[[":
+                counts[table] += 1
+                table = (*table, str(counts[table] - 1))
+                lines.setdefault(table, number)
         elif key := _KEY.match(line):
             lines.setdefault((*table, *_split(key[1])), number)
     return lines
@@ -90,7 +96,12 @@ def _allowed(location: tuple[int | str, ...]) -> str:
 def _model_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     model: Any = Policy
     for part in location:
-        model = model.model_fields[str(part)].annotation
+        # A place in an array of tables: `tuple[Model, ...]`.
+        model = (
+            get_args(model)[0]
+            if isinstance(part, int)
+            else model.model_fields[str(part)].annotation
+        )
     assert isinstance(model, type)  # noqa: S101 - only tables forbid extra keys
     return model
 

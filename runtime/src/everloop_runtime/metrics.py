@@ -16,6 +16,7 @@ _COUNTERS = {
     "everloop_requests": ("Answers, by what became of them.", ("bundle", "role", "status")),
     "everloop_refused": ("Requests refused before a model saw them.", ("code",)),
     "everloop_feedback": ("Feedback taken.", ("kind",)),
+    "everloop_cpu_seconds": ("Core-seconds of the service's own processes.", ()),
     "everloop_capture_bytes": ("Bytes of captures written.", ()),
     "everloop_capture_dropped": ("Records that could not be captured.", ()),
     "everloop_capture_late": ("Records whose answer did not wait for the slow disk.", ()),

@@ -66,7 +66,7 @@ _SCHEMAS: dict[str, Any] = {
     "Status": {
         "type": "object",
         "required": ["instance", "pid", "workers", "ready", "generation", "champion", "bundles",
-                     "capture", "served"],
+                     "capture", "served", "work"],
         "properties": {
             "instance": {"type": "string"},
             "pid": {"type": "integer"},
@@ -78,6 +78,7 @@ _SCHEMAS: dict[str, Any] = {
             "bundles": {"type": "object"},
             "capture": {"type": "object", "required": ["dropped", "late", "skipped", "complaint"]},
             "served": {"type": "object", "additionalProperties": {"type": "integer"}},
+            "work": {"type": "object", "additionalProperties": {"type": "number"}},
         },
     },
     "V2Problem": {

@@ -1,6 +1,7 @@
 """What the workers of one service know, and what is told of it."""
 
 import os
+import time
 from typing import Any
 
 from everloop_runtime.board import Board, WorkerState
@@ -31,6 +32,7 @@ class Status:
     def mine(self) -> WorkerState:
         """This worker's state."""
         outbox, figures = self._outbox, self._figures
+        figures.counters["everloop_cpu_seconds"] = {"": time.process_time()}
         figures.counters["everloop_capture_bytes"] = {"": outbox.bytes}
         figures.counters["everloop_capture_dropped"] = {"": outbox.dropped}
         figures.counters["everloop_capture_late"] = {"": outbox.late}
@@ -109,4 +111,14 @@ class Status:
                 "complaint": self._outbox.complaint,
             },
             "served": whole.served,
+            "work": {
+                "cpu_seconds": _total(whole.figures, "everloop_cpu_seconds"),
+                "capture_bytes": _total(whole.figures, "everloop_capture_bytes"),
+                "waiting": whole.figures.gauges["everloop_queue_depth"],
+                "in_flight": whole.figures.gauges["everloop_in_flight"],
+            },
         }
+
+
+def _total(figures: Figures, name: str) -> float:
+    return sum(figures.counters[name].values())

@@ -1,11 +1,14 @@
 """A project's stores and ports, opened and wired."""
 
+import os
 import sys
 from pathlib import Path
 
 from everloop.adapters.mlflow_page import mlflow_page
 from everloop.adapters.mlflow_registry import MlflowRegistry
 from everloop.adapters.mlflow_studies import MlflowStudies
+from everloop.alerting.courier import Courier
+from everloop.alerting.receivers import Receivers
 from everloop.app.declaration import read_declaration
 from everloop.app.settings import read_settings
 from everloop.app.storage import open_data, storage_options
@@ -19,6 +22,7 @@ from everloop.policy import Policy, WebPolicy
 from everloop.privacy.rules import rules_in_force
 from everloop.rollout.service import trust_options
 from everloop.state.access import Access
+from everloop.state.alarms import Alarms
 from everloop.state.audit import Audit
 from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
@@ -30,6 +34,7 @@ from everloop.state.journal import Journal
 from everloop.state.label_answers import LabelAnswers
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Leases
+from everloop.state.outbox import Outbox
 from everloop.state.prelabels import Prelabels
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
@@ -79,6 +84,9 @@ def assemble(path: Path) -> Project:
         audit=Audit(database),
         access=Access(database),
         erasing=Erasing(database),
+        alarms=Alarms(database),
+        outbox=(outbox := Outbox(database)),
+        courier=Courier(outbox, layout.outbox, _receivers(layout, policy), policy.alerting),
         engine=_engine(policy),
         registry=MlflowRegistry(tracking, layout.tracking_artifacts, declaration.product),
         studies=MlflowStudies(tracking, layout.tracking_artifacts, declaration.product),
@@ -108,6 +116,13 @@ def _pages(layout: Layout, policy: WebPolicy) -> KeptServer:
         command=lambda port: (*command, str(port)),
         url=lambda port: f"{scheme}://{name}:{port}",
     )
+
+
+def _receivers(layout: Layout, policy: Policy) -> Receivers:
+    names = {name for rule in policy.alerts for name in (*rule.to, *rule.escalate_to)}
+    known = {name: os.environ[name] for name in names if name in os.environ}
+    secrets = policy.alerting.secrets
+    return Receivers(known, layout.project / secrets if secrets else None)
 
 
 def _engine(policy: Policy) -> Engine:

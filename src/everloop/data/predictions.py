@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PLAIN = ["id", "sample", "bundle", "role", "key", "status", "error", "label", "segment"]
+_CHUNK = 100_000
 _NAMED = 500
 """Ids in one condition."""
 _OK = "status = 'ok'"
@@ -142,6 +143,25 @@ class Predictions:
         """Rows `start` to `start + most` without their vectors, in the order they were appended."""
         columns = ["id", "sample", "bundle", "role", "status", "label"]
         return self._table.since([*columns, "at", "latency_ms", "confidence"], start, most)
+
+    def between(self, since: datetime, until: datetime) -> "pa.Table":
+        """All requests from `since` to before `until`, without their vectors, as they came in.
+
+        Read from the end, so that a short time costs little however much there is before it.
+        """
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        end, found = self.total(), []
+        while end > 0:
+            start = max(0, end - _CHUNK)
+            rows = self.from_row(start, end - start)
+            end = start
+            late = pc.greater_equal(rows["at"], pa.scalar(since))
+            if not pc.any(late).as_py():
+                break
+            found.append(rows.filter(pc.and_(late, pc.less(rows["at"], pa.scalar(until)))))
+        return pa.concat_tables([*reversed(found)]) if found else self.from_row(0, 0)
 
     def moves(self) -> int:
         """Grows when rows were taken out: the numbers of rows are void then."""

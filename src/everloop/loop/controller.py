@@ -13,6 +13,7 @@ from everloop.loop.decision import Decision
 from everloop.loop.observe import observe, observe_requests
 from everloop.loop.project import LEASE_TTL, Project, Turn
 from everloop.loop.publish import publish
+from everloop.loop.tell import tell
 from everloop.state.lease import Fence, this_process
 
 LEASE = "controller"
@@ -35,12 +36,14 @@ def take_turn(
         raise Conflict("another controller has taken over; this one stops writing")
     publish(project, now)
     turn = Turn(fence, now)
-    decisions = decide(project.policy, observe(project, now))
+    world = observe(project, now)
+    decisions = decide(project.policy, world)
     steps = tuple(
         Step(decision, perform(project, turn, decision, clock))
         for decision in decisions
         if decision.action is not None
     )
+    tell(project, turn, world, decisions)
     return decisions, steps
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from everloop.alerting.courier import Courier
 from everloop.compute.engine import Engine
 from everloop.compute.kept import PageServer
 from everloop.data.ingest import IngestRules, Progress
@@ -20,6 +21,7 @@ from everloop.registry.port import Registry
 from everloop.registry.studies import StudyBook
 from everloop.rollout.tally import Tallies
 from everloop.state.access import Access
+from everloop.state.alarms import Alarms
 from everloop.state.audit import Audit
 from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
@@ -30,6 +32,7 @@ from everloop.state.journal import Journal
 from everloop.state.label_answers import LabelAnswers
 from everloop.state.label_queue import LabelQueue
 from everloop.state.lease import Fence, Leases
+from everloop.state.outbox import Outbox
 from everloop.state.prelabels import Prelabels
 from everloop.state.releases import Releases
 from everloop.state.requests import Requests
@@ -94,6 +97,9 @@ class Project:
     audit: Audit
     access: Access
     erasing: Erasing
+    alarms: Alarms
+    outbox: Outbox
+    courier: Courier
     engine: Engine
     registry: Registry
     studies: StudyBook

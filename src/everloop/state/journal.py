@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import BigInteger, Row, Select, case, func, insert, select, type_coerce, update
 
 from everloop.action import Action, Entry, Outcome
 from everloop.errors import Conflict
@@ -88,6 +88,35 @@ class Journal:
         return self._read(
             select(journal).where((journal.c.final.is_(None)) | (journal.c.final == 0))
         )
+
+    def failed(self, since: datetime) -> tuple[Entry, ...]:
+        """The Actions that were given up at or after a moment, oldest first."""
+        here = journal.c.error.is_not(None) & (journal.c.finished_at >= since)
+        query = select(journal).where(here, journal.c.final == 1)
+        return tuple(self._read(query.order_by(journal.c.finished_at)).values())
+
+    def between(self, since: datetime, until: datetime) -> tuple[Entry, ...]:
+        """What was intended from `since` to before `until`, oldest first."""
+        here = (journal.c.intended_at >= since) & (journal.c.intended_at < until)
+        query = select(journal).where(here).order_by(journal.c.intended_at, journal.c.key)
+        return tuple(self._read(query).values())
+
+    def tally(self) -> tuple[tuple[str, str, int, float], ...]:
+        """Of each kind by outcome (`done`, `failed`, `open`): how many, and seconds in sum."""
+        outcome = case(
+            (journal.c.final.is_(None) | (journal.c.final == 0), "open"),
+            (journal.c.error.is_not(None), "failed"),
+            else_="done",
+        ).label("outcome")
+        # As the microseconds they are kept as: a moment cannot be subtracted from another in SQL.
+        lasted = func.sum(
+            type_coerce(journal.c.finished_at, BigInteger)
+            - type_coerce(journal.c.intended_at, BigInteger)
+        )
+        query = select(journal.c.kind, outcome, func.count(), lasted)
+        with self._database.read() as connection:
+            rows = connection.execute(query.group_by(journal.c.kind, "outcome"))
+            return tuple((kind, came, n, (micros or 0) / 1e6) for kind, came, n, micros in rows)
 
     def timeline(self, most: int) -> tuple[Entry, ...]:
         """The newest entries of all kinds, oldest of them first."""

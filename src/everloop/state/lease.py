@@ -102,6 +102,13 @@ class Leases:
             return None
         return str(row.holder)
 
+    def renewed(self, name: str, ttl: timedelta) -> datetime | None:
+        """When a lease that runs for `ttl` was renewed last; None when nobody has it."""
+        query = select(leases.c.expires).where(leases.c.name == name)
+        with self._database.read() as connection:
+            expires = connection.execute(query).scalar_one_or_none()
+        return None if expires is None else expires - ttl
+
 
 def _holds(holder: str | None, expires: datetime | None, now: datetime, ttl: timedelta) -> bool:
     if holder is None or expires is None or _is_gone(holder):

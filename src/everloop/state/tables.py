@@ -239,3 +239,47 @@ sessions = Table(
     Column("expires_at", Moment, nullable=False),
     Column("ended_at", Moment),
 )
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("told", JSON, nullable=False),
+    Column("opened_at", Moment, nullable=False),
+    Column("closed_at", Moment, index=True),
+    Column("acked_at", Moment),
+    Column("acked_by", String),
+    Column("marks", JSON, nullable=False),
+)
+# An index that only the migration states lets no alarm stand twice.
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("pattern", String, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("by", String, nullable=False),
+    Column("because", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("message", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("target", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Column("attachment", Text),
+    Column("made_at", Moment, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Moment, nullable=False),
+    Column("error", Text),
+    Column("delivered_at", Moment, index=True),
+)

@@ -1,0 +1,1 @@
+"""Telling people: which alarms become which messages, and how those arrive."""

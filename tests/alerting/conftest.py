@@ -1,0 +1,5 @@
+"""What the tests of alerting start from."""
+
+from tests.support.state import database, fence
+
+__all__ = ["database", "fence"]
