@@ -350,11 +350,17 @@ class MonitorPolicy(_Table):
     window: Annotated[int, Field(ge=20, le=1_000_000)] = 200
     """Answers in one tumbling window."""
     false_alarm_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.01
-    """The chance that a window without drift is called drifted."""
+    """The chance that a window without drift is called drifted; of each other signal the chance
+    that it says something of one without reason."""
     harm: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """An estimated loss of accuracy larger than this asks for new labels."""
     confirm: Annotated[int, Field(ge=1, le=100)] = 2
     """Harmful windows in a row before the loop acts."""
+    calm: Annotated[int, Field(ge=1, le=100)] = 2
+    """Windows in a row without harm after which it has ceased."""
+    inputs: Annotated[int, Field(ge=0, le=10_000)] = 64
+    """Inputs of each window, and of each segment of captured answers, that are read again and
+    measured: brightness, sharpness and others of pictures, the columns of rows. 0: none."""
 
 
 class PrelabelPolicy(_Table):
@@ -383,6 +389,10 @@ class LabellingPolicy(_Table):
     """The part of a round drawn at random for the hold-out: evaluation follows the world."""
     cooldown: Duration = timedelta(hours=1)
     """The least time between two rounds."""
+    again: Duration = timedelta(days=1)
+    """The least time between two rounds for harm that never ceased in between."""
+    daily: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+    """The most label tasks that are made in 24 hours; 0 sets no bound."""
     audit: Count = 40
     """Samples drawn at random for people when the input changed and no harm is estimated."""
     audit_every: Duration = timedelta(days=1)

@@ -382,6 +382,76 @@ def _label_reason(simulation: Simulation) -> str:
     return decision.reason
 
 
+def _forget_old(simulation: Simulation) -> None:
+    """What `observe` leaves out of the journal: old windows, and segments that are in."""
+    journal = simulation.world.journal.values()
+    kept = [e for e in journal if e.action.kind not in ("monitor", "collect")]
+    kept += [e for e in journal if e.action.kind == "monitor"][-100:]
+    simulation.world = replace(simulation.world, journal={e.action.key: e for e in kept})
+
+
+def test_a_thousand_alarms_are_one_retraining() -> None:
+    simulation = _live()
+    for _ in range(1010):
+        _watch(simulation, drifted=True, harmful=True)
+        simulation.people_answer(30)
+        simulation.serve(HEALTHY, HEALTHY)
+        simulation.pass_time(60)
+        _forget_old(simulation)
+    kinds = [action.kind for action in simulation.done]
+    assert kinds.count("monitor") >= 1000
+    assert (kinds.count("select"), kinds.count("train"), kinds.count("promote")) == (1, 2, 2)
+
+
+def test_harm_that_ceased_and_came_back_is_asked_about_after_the_cooldown() -> None:
+    simulation = _live()
+    for harmful in (True, True, False, False, True, True):
+        decisions = _watch(simulation, drifted=harmful, harmful=harmful)
+        simulation.people_answer(30)
+        simulation.pass_time(40)
+        for _ in range(20):
+            simulation.serve(HEALTHY, HEALTHY)
+            simulation.turn()
+            simulation.pass_time(1)
+    assert decisions
+    assert [a.kind for a in simulation.done].count("select") == 2
+
+
+def test_harm_that_never_ceased_is_asked_about_again_after_its_own_time() -> None:
+    simulation = _live(_policy(labelling={**FAST["labelling"], "again": "2h"}))
+    for _ in range(4):
+        decisions = _watch(simulation, drifted=True, harmful=True)
+        simulation.people_answer(30)
+        for _ in range(20):
+            simulation.serve(HEALTHY, HEALTHY)
+            simulation.turn()
+            simulation.pass_time(60)
+    assert "never ceased" in _arm(decisions, "label").reason
+    assert [a.kind for a in simulation.done].count("select") == 1
+    simulation.pass_time(7200)
+    for _ in range(2):
+        _watch(simulation, drifted=True, harmful=True)
+    assert [a.kind for a in simulation.done].count("select") == 2
+
+
+def test_a_days_budget_of_label_tasks_is_not_exceeded() -> None:
+    simulation = _live(_policy(labelling={**FAST["labelling"], "daily": 35}))
+    for harmful in (True, True, False, False):
+        _watch(simulation, drifted=harmful, harmful=harmful)
+        simulation.people_answer(30)
+        for _ in range(20):
+            simulation.serve(HEALTHY, HEALTHY)
+            simulation.turn()
+            simulation.pass_time(10)
+    for _ in range(2):
+        decisions = _watch(simulation, drifted=True, harmful=True)
+    assert "30 of the day's 35 label tasks" in _arm(decisions, "label").reason
+    simulation.pass_time(86_400)
+    for _ in range(2):
+        _watch(simulation, drifted=True, harmful=True)
+    assert [a.kind for a in simulation.done].count("select") == 2
+
+
 def test_answers_are_recorded_together() -> None:
     simulation = _live()
     for _ in range(2):

@@ -5,9 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from everloop.errors import Refused
-from everloop.monitoring.accuracy import estimate
-from everloop.monitoring.drift import compare
-from everloop.monitoring.reference import Reference, build_reference, read_reference
+from everloop.monitoring.accuracy import estimate, estimate_from_sketch
+from everloop.monitoring.drift import Drift, compare
+from everloop.monitoring.reference import Known, Reference, build_reference, read_reference
+from everloop.monitoring.watch import Watch
 from everloop.tasks.image_classification import ImageClassification
 
 RATE = 0.05
@@ -28,25 +29,39 @@ def _world(
     return probabilities.astype(np.float32), embeddings.astype(np.float32), labels
 
 
-def _reference(seed: int, count: int = 300) -> Reference:
+def _bytes(seed: int, count: int = 300, *, known: bool = True) -> bytes:
     probabilities, embeddings, labels = _world(seed, count)
-    _, training, _ = _world(seed + 10_000, 400)
+    given, training, _ = _world(seed + 10_000, 400)
     right = probabilities.argmax(axis=1) == labels
-    return read_reference(build_reference(probabilities, embeddings, right, training))
+    more = Known(TASK, given, {}, {}, labels) if known else None
+    return build_reference(probabilities, embeddings, right, training, more)
+
+
+def _reference(seed: int, count: int = 300, *, known: bool = True) -> Reference:
+    return read_reference(_bytes(seed, count, known=known))
+
+
+def _drift(
+    reference: Reference, probabilities: NDArray[np.float32], embeddings: NDArray[np.float32]
+) -> Drift:
+    watch = Watch(reference, TASK)
+    return compare(watch, watch.sketch(watch.see(probabilities, embeddings, {})), RATE)
 
 
 def test_without_a_change_alarms_are_as_rare_as_stated() -> None:
-    alarms = 0
-    for trial in range(300):
+    alarms = {True: 0, False: 0}
+    for trial in range(150):
         probabilities, embeddings, _ = _world(50_000 + trial, 80)
-        alarms += compare(_reference(trial), probabilities, embeddings, RATE, TASK).drifted
-    # At most 15 are expected; 30 is four standard deviations more.
-    assert alarms <= 30
+        for known in alarms:
+            drift = _drift(_reference(trial, known=known), probabilities, embeddings)
+            alarms[known] += drift.drifted
+    # At most 7.5 are expected of each; 18 is four standard deviations more.
+    assert max(alarms.values()) <= 18
 
 
 def test_a_change_is_seen_and_named() -> None:
     probabilities, embeddings, _ = _world(1, 80, shift=3.0)
-    drift = compare(_reference(0), probabilities, embeddings, RATE, TASK)
+    drift = _drift(_reference(0), probabilities, embeddings)
     assert drift.drifted
     assert drift.feature.startswith("embedding axis")
     assert drift.p_value < 1e-6
@@ -97,10 +112,35 @@ def test_a_small_window_is_not_called_harmful_on_thin_evidence() -> None:
 
 
 def test_the_reference_is_the_same_bytes_again_and_nothing_is_unpickled() -> None:
-    probabilities, embeddings, labels = _world(3, 50)
-    right = probabilities.argmax(axis=1) == labels
-    training = _world(4, 50)[1]
-    made = [build_reference(probabilities, embeddings, right, training) for _ in range(2)]
-    assert made[0] == made[1]
+    assert _bytes(3, 50) == _bytes(3, 50)
+    whole = _bytes(3, 50)
+    with pytest.raises(Refused, match="cannot be read"):
+        read_reference(whole[: len(whole) // 2])
     with pytest.raises(Refused, match="cannot be read"):
         read_reference(b"\x80\x04cposix\nsystem\n.")
+
+
+def test_a_bundle_of_an_older_version_is_watched_by_what_it_has() -> None:
+    old = Watch(_reference(0, known=False), TASK)
+    assert old.reference.profile is None
+    assert "embedding axis 0" in old.profile.grid.names
+    probabilities, embeddings, _ = _world(1, 80, shift=3.0)
+    assert _drift(old.reference, probabilities, embeddings).drifted
+
+
+def test_both_sides_of_the_snapshot_travel_with_the_bundle() -> None:
+    profile = _reference(0).profile
+    assert profile is not None
+    assert (profile.train.answers, profile.holdout.answers) == (400, 300)
+    assert profile.confusion.sum() == 300
+
+
+def test_a_sketch_estimates_what_its_answers_do() -> None:
+    watch = Watch(_reference(0, 600), TASK)
+    probabilities, embeddings, _ = _world(1, 2000, sharpness=1.0)
+    from_answers = estimate(watch.reference, probabilities, TASK)
+    from_sketch = estimate_from_sketch(
+        watch, watch.sketch(watch.see(probabilities, embeddings, {}))
+    )
+    assert from_sketch.thresholded == pytest.approx(from_answers.thresholded, abs=0.01)
+    assert from_sketch.calibrated == pytest.approx(from_answers.calibrated, abs=1e-6)

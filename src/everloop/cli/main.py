@@ -15,6 +15,7 @@ _COMMANDS = {
     "up": "Run the product: service, loop and tracker.",
     "down": "Stop what an ended `up` left running.",
     "status": "The loop at a glance.",
+    "monitor": "What the signals say of the live model, now or over any period.",
     "why": "What each arm of the loop did last or is waiting for.",
     "data": "Import data; list, show and compare snapshots.",
     "snapshots": "List, show, compare and tag versions of the data set.",

@@ -135,6 +135,15 @@ class Predictions:
         flat = rows["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return rows["sample"], np.asarray(flat, np.float32).reshape(rows.num_rows, -1)
 
+    def labels(
+        self, bundle: BundleId, start: int, most: int
+    ) -> list[tuple[PredictionId, str | None, datetime]]:
+        """What answers `start` to `start + most` of a bundle said, and when."""
+        where = f"bundle = {text(bundle)} AND {_OK}"
+        rows = self._table.window(["id", "label", "at"], where, start, most)
+        told = (rows.column(name).to_pylist() for name in ("id", "label", "at"))
+        return list(zip(*told, strict=True))
+
     def total(self) -> int:
         """How many rows there are, of all bundles and roles, failures too."""
         return self._table.count()

@@ -18,6 +18,7 @@ from everloop.data.quarantine import Quarantine
 from everloop.data.renditions import Renditions
 from everloop.data.samples import Samples
 from everloop.data.schemas import Tables
+from everloop.data.sketches import Sketches
 from everloop.data.snapshots import Snapshots
 from everloop.data.twins import Twins
 from everloop_runtime.ids import digest_json
@@ -77,6 +78,11 @@ class DataStore:
     def predictions(self) -> Predictions:
         """Captured answers."""
         return Predictions(self._place, self.forgotten)
+
+    @cached_property
+    def sketches(self) -> Sketches:
+        """Counts of what was watched of captured answers, by period."""
+        return Sketches(self._place)
 
     @cached_property
     def arrivals(self) -> Arrivals:

@@ -18,7 +18,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from everloop.monitoring.calibrated import cooled
+from everloop.monitoring.profile import CALIBRATED, CONFIDENCE
 from everloop.monitoring.reference import Reference
+from everloop.monitoring.sketch import BINS, Sketch
+from everloop.monitoring.watch import Watch
 from everloop.tasks.task import Exports, Uncertainty
 from everloop_runtime.answers.class_probabilities import ClassProbabilities
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SMALLEST = 1e-12
 _Z95_ONE_SIDED = 1.6448536269514722
 
 
@@ -81,33 +84,38 @@ def estimate(
         threshold = float(np.quantile(held, 1 - reference.accuracy))
         thresholded = calibrated = float((given >= threshold).mean())
     if task.answer()["kind"] == ClassProbabilities.name:
-        calibrated = _mean_confidence(values, _temperature(reference))
+        calibrated = float(cooled(values, reference.temperature(task)).mean())
+    return _of(reference, thresholded, calibrated, len(values))
+
+
+def estimate_from_sketch(watch: Watch, sketch: Sketch) -> EstimatedAccuracy:
+    """The same of at least one answer in a sketch; the threshold is the nearest edge of a bin."""
+    import numpy as np
+
+    profile, reference = watch.profile, watch.reference
+    names, accuracy = profile.grid.names, reference.accuracy
+    thresholded = calibrated = accuracy
+    if CONFIDENCE in names:
+        row = names.index(CONFIDENCE)
+        held, given = (
+            1 - each.counts[row, :BINS].cumsum() / max(each.present[row], 1)
+            for each in (profile.holdout, sketch)
+        )
+        edge = int(np.abs(held - accuracy).argmin())
+        thresholded = calibrated = float(np.clip(given[edge] + accuracy - held[edge], 0, 1))
+    if CALIBRATED in names:
+        calibrated = float(sketch.means[names.index(CALIBRATED)])
+    return _of(reference, thresholded, calibrated, sketch.answers)
+
+
+def _of(
+    reference: Reference, thresholded: float, calibrated: float, answers: int
+) -> EstimatedAccuracy:
     return EstimatedAccuracy(
         value=min(thresholded, calibrated),
         thresholded=thresholded,
         calibrated=calibrated,
         reference=reference.accuracy,
-        answers=len(values),
+        answers=answers,
         held_out=len(reference.correct),
     )
-
-
-def _temperature(reference: Reference) -> float:
-    """Where the hold-out's mean confidence meets its accuracy, found by bisection."""
-    low, high = 0.05, 20.0
-    for _ in range(40):
-        middle = (low * high) ** 0.5
-        if _mean_confidence(reference.values, middle) > reference.accuracy:
-            low = middle
-        else:
-            high = middle
-    return float((low * high) ** 0.5)
-
-
-def _mean_confidence(probabilities: "NDArray[np.float32]", temperature: float) -> float:
-    import numpy as np
-
-    logits = np.log(np.maximum(probabilities.astype(np.float64), _SMALLEST)) / temperature
-    logits -= logits.max(axis=1, keepdims=True)
-    # The largest logit is 0 now, so the confidence is 1 over the sum.
-    return float((1 / np.exp(logits).sum(axis=1)).mean())

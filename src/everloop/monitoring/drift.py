@@ -1,26 +1,32 @@
-"""Has the input changed? Two-sample tests on what the model makes of it.
+"""Has the input changed? A panel of two-sample tests under one stated rate.
 
-Black-box shift detection (Lipton et al. 2018; Rabanser et al. 2019): what the task watches of an
-answer (each softmax output, say) and each principal axis of the embedding is compared with the
-hold-out's by a two-sample Kolmogorov-Smirnov test; Holm's correction (1979) holds the chance that
-any of them fires without a change to the stated false-alarm rate, however the features depend on
-each other.
+Black-box shift detection (Lipton et al. 2018; Rabanser et al. 2019): figures of the answers (each
+softmax output, say, and the confidence), of the embedding (its principal axes, and the length of
+what they leave) and of the inputs themselves are compared with the hold-out's by two-sample
+Kolmogorov-Smirnov tests on their sketches; a fourth test compares the embeddings jointly (maximum
+mean discrepancy). Each of the four gets a quarter of the rate, and Holm's correction (1979; its
+first step is Bonferroni's) divides that among the figures of one: the chance that any fires without
+a change is at most the stated rate, however they depend on each other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from everloop.monitoring.reference import Reference
-from everloop.tasks.task import DriftFeatures
+from everloop.monitoring.sketch import Sketch
+from everloop.monitoring.watch import Watch
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FAMILIES = ("answers", "embedding", "inputs")
+JOINT = "joint"
+
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The answer for one window."""
+    """The answer for one period."""
 
     drifted: bool
     p_value: float
@@ -29,31 +35,54 @@ class Drift:
     """The one that moved most, such as `softmax 3` or `embedding axis 0`."""
     statistic: float
     """Its Kolmogorov-Smirnov distance, 0 to 1."""
+    families: Mapping[str, float] = field(default_factory=dict)
+    """The p-value of each of the four tests, corrected for its own figures only."""
 
 
-def compare(
-    reference: Reference,
-    values: "NDArray[np.float32]",
-    embeddings: "NDArray[np.float32]",
-    false_alarm_rate: float,
-    task: DriftFeatures,
-) -> Drift:
-    """Compare a window's answers `[n, ...]` and embeddings `[n, D]` with the reference.
+def compare(watch: Watch, sketch: Sketch, false_alarm_rate: float) -> Drift:
+    """Compare a period's sketch with the hold-out.
 
     With independent samples and no change, `drifted` is true for at most a share of
-    `false_alarm_rate` of the windows.
+    `false_alarm_rate` of the periods.
     """
-    from scipy.stats import ks_2samp
+    import numpy as np
+    from scipy.stats import kstwo
 
-    before, now = task.drift_features(reference.values), task.drift_features(values)
-    features = {name: (before[name], now[name]) for name in before}
-    projected = reference.project(embeddings)
-    features |= {
-        f"embedding axis {column}": (reference.projected[:, column], projected[:, column])
-        for column in range(reference.projected.shape[1])
-    }
-    results = {name: ks_2samp(a, b) for name, (a, b) in features.items()}
-    feature = min(results, key=lambda name: (results[name].pvalue, name))
-    # The smallest p-value decides whether any is rejected: Holm's first step is Bonferroni's.
-    p_value = min(1.0, float(results[feature].pvalue) * len(results))
-    return Drift(p_value < false_alarm_rate, p_value, feature, float(results[feature].statistic))
+    profile = watch.profile
+    distances, effective = _distances(profile.holdout, sketch)
+    moved = distances * np.sqrt(effective)
+    kinds = np.array(profile.families)
+    families: dict[str, float] = {}
+    tops: list[tuple[float, float, int]] = []
+    for family in FAMILIES:
+        rows = np.flatnonzero(kinds == family)
+        if len(rows):
+            # Of one size, the one that moved most has the smallest p-value.
+            top = int(rows[moved[rows].argmax()])
+            value = float(kstwo.sf(distances[top], max(np.rint(effective[top]), 1)))
+            families[family] = min(1.0, value * len(rows))
+            # Where several are beyond what a float can tell, the largest distance names it.
+            tops.append((families[family], -float(distances[top]), top))
+    held_out = profile.holdout.answers
+    families[JOINT] = profile.waves.p_value(sketch.moments, sketch.answers, held_out)
+    p_value = min(1.0, min(families.values()) * len(families))
+    _, apart, row = min(tops)
+    return Drift(p_value < false_alarm_rate, p_value, profile.grid.names[row], -apart, families)
+
+
+def _distances(before: Sketch, now: Sketch) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """Distance and effective size of each figure, `[F]`; what was not seen has not moved.
+
+    What is missing counts as a value above all others.
+    """
+    import numpy as np
+
+    sizes = [sketch.counts.sum(axis=1) for sketch in (before, now)]
+    shares = [
+        sketch.counts.cumsum(axis=1) / np.maximum(size, 1)[:, None]
+        for sketch, size in zip((before, now), sizes, strict=True)
+    ]
+    distances = np.abs(shares[0] - shares[1]).max(axis=1)
+    seen = (sizes[0] > 0) & (sizes[1] > 0)
+    effective = sizes[0] * sizes[1] / np.maximum(sizes[0] + sizes[1], 1)
+    return np.where(seen, distances, 0.0), effective

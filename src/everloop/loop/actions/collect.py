@@ -1,10 +1,13 @@
 """Move one sealed segment of captured answers into the store."""
 
+from functools import partial
+
 from everloop.action import Action, Outcome
 from everloop.data.collect import collect as take_in
 from everloop.data.corrections import annotate
 from everloop.errors import Refused
 from everloop.loop.project import Project, Turn
+from everloop.loop.watching import sketch_segment
 
 
 def collect(project: Project, turn: Turn, action: Action) -> Outcome:
@@ -15,7 +18,13 @@ def collect(project: Project, turn: Turn, action: Action) -> Outcome:
         raise Refused(f"a segment's name has no folders in it; got {name!r}")
     if not path.exists():
         return Outcome(final=True, result={"predictions": 0, "gone": True})
-    report = take_in(project.data, path, now=turn.now, split=project.split)
+    report = take_in(
+        project.data,
+        path,
+        now=turn.now,
+        split=project.split,
+        seen=partial(sketch_segment, project, name),
+    )
     kinds = project.policy.feedback
     annotated = annotate(
         project.data,

@@ -4,27 +4,23 @@ from everloop.action import Action, Outcome
 from everloop.errors import Refused
 from everloop.ids import BundleId
 from everloop.loop.project import Project, Turn
-from everloop.monitoring.reference import read_reference
+from everloop.loop.watching import figures_of, limits_of, merge_sketches, watched
+from everloop.loop.windows import beside
 from everloop.monitoring.signal import judge_window
-from everloop.tasks.task import learnable
-from everloop_runtime.bundle import open_bundle
 
 
-def monitor(project: Project, _turn: Turn, action: Action) -> Outcome:
-    """The window's signal: drift, estimated accuracy, and whether it is harm."""
+def monitor(project: Project, turn: Turn, action: Action) -> Outcome:
+    """The window's signal: what each signal finds, and whether the change is harm."""
     bundle = BundleId(str(action.inputs["bundle"]))
     index, size = int(str(action.inputs["window"])), int(str(action.inputs["size"]))
     window = project.data.predictions.window(bundle, index * size, size)
     if len(window.ids) < size:
         raise Refused(f"window {index} has {len(window.ids)} of its {size} answers")
-    reference = read_reference(open_bundle(project.layout.bundles / bundle).read("reference.npz"))
-    policy = project.policy.monitor
-    signal = judge_window(
-        reference,
-        window,
-        learnable(project.declaration.task),
-        index=index,
-        false_alarm_rate=policy.false_alarm_rate,
-        harm=policy.harm,
+    of = watched(project, bundle)
+    found = of.watch.see(
+        window.values, window.embeddings, figures_of(project, window.samples, of.spec)
     )
-    return Outcome(final=True, result=signal.as_json())
+    signal = judge_window(of.watch, window, found, index, limits_of(project))
+    project.data.sketches.roll(bundle, merge_sketches, turn.now)
+    told = beside(project, of.watch, signal, size, bundle)
+    return Outcome(final=True, result=told.as_json())

@@ -1,6 +1,6 @@
 """When people are asked, and about how much."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from everloop.action import Entry
 from everloop.evaluation.intervals import wilson
@@ -32,18 +32,25 @@ def ask_people(policy: Policy, world: World, pursuit: Pursuit | None) -> Decisio
     recent = _windows_since_last_round(world, champion)[: policy.monitor.confirm]
     harm = _find_harm(policy, world, recent)
     if harm is not None:
-        if waits := _cooldown(policy, world):
+        budget = policy.labelling.budget
+        if waits := _cooldown(policy, world) or _spent(policy, world, budget):
             return Decision(ARM, None, f"{harm}; {waits}")
         return _ask(world, champion, recent, policy.labelling.budget, "teach", harm)
-    if not _all_say(world, recent, "drifted", policy.monitor.confirm):
-        return Decision(
-            ARM, None, f"no drift in the last {policy.monitor.confirm} windows in a row"
-        )
-    if world.audit is not None and world.now - world.audit.at < policy.labelling.audit_every:
+    return _audit(policy, world, champion, recent)
+
+
+def _audit(policy: Policy, world: World, champion: BundleId, recent: list[Entry]) -> Decision:
+    """A few samples at random for people, where the input changed and no harm is estimated."""
+    confirm, labelling = policy.monitor.confirm, policy.labelling
+    if not _all_say(world, recent, "drifted", confirm):
+        return Decision(ARM, None, f"no drift in the last {confirm} windows in a row")
+    if world.audit is not None and world.now - world.audit.at < labelling.audit_every:
         told = f"{world.audit.right} of {world.audit.answered} audited answers were right"
         return Decision(ARM, None, f"the input changed and no harm is found: {told}")
+    if waits := _spent(policy, world, labelling.audit):
+        return Decision(ARM, None, f"the input changed and no harm is estimated; {waits}")
     why = f"the input changed and no harm is estimated: an audit will tell ({_told(world, recent)})"
-    return _ask(world, champion, recent, policy.labelling.audit, "audit", why)
+    return _ask(world, champion, recent, labelling.audit, "audit", why)
 
 
 def _begin(policy: Policy, world: World) -> Decision:
@@ -113,10 +120,45 @@ def _cooldown(policy: Policy, world: World) -> str | None:
     last = world.latest("select", purpose="teach")
     if last is None:
         return None
-    left = (last.finished_at or last.intended_at) + policy.labelling.cooldown - world.now
-    if left <= timedelta(0):
+    ended = last.finished_at or last.intended_at
+    if (left := ended + policy.labelling.cooldown - world.now) > timedelta(0):
+        return f"{left.total_seconds():.0f} s of cooldown are left since the last round"
+    left = ended + policy.labelling.again - world.now
+    if left <= timedelta(0) or _ceased(policy, world, ended):
         return None
-    return f"{left.total_seconds():.0f} s of cooldown are left since the last round"
+    told = "it is the harm of the last round, which never ceased"
+    return f"{told}: asked again in {left.total_seconds():.0f} s"
+
+
+def _ceased(policy: Policy, world: World, since: datetime) -> bool:
+    """Whether there were enough windows in a row without harm, of whichever champion."""
+    later = [
+        entry
+        for entry in world.journal.values()
+        if entry.action.kind == "monitor" and entry.finished_at and entry.finished_at > since
+    ]
+    in_a_row = 0
+    for entry in sorted(later, key=lambda entry: (entry.finished_at or since, window_of(entry))):
+        harmful = (world.result(entry.action) or {}).get("harmful") is True
+        in_a_row = 0 if harmful else in_a_row + 1
+        if in_a_row >= policy.monitor.calm:
+            return True
+    return False
+
+
+def _spent(policy: Policy, world: World, wanted: int) -> str | None:
+    """Why the day's budget has no room for so many label tasks; None when it has."""
+    if not policy.labelling.daily:
+        return None
+    day = world.now - timedelta(days=1)
+    made = sum(
+        int(str(entry.action.inputs["budget"]))
+        for entry in world.journal.values()
+        if entry.action.kind == "select" and entry.intended_at > day
+    )
+    if made + wanted <= policy.labelling.daily:
+        return None
+    return f"{made} of the day's {policy.labelling.daily} label tasks are made: {wanted} do not fit"
 
 
 def _windows_since_last_round(world: World, champion: BundleId) -> list[Entry]:

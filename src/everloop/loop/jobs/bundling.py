@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from everloop.data.training_data import SnapshotSide
 from everloop.evaluation.card import bundle_card
 from everloop.evaluation.evaluate import measured
 from everloop.evaluation.ranking import ranking_metrics
 from everloop.ids import BundleId, Json, SnapshotId
-from everloop.monitoring.reference import build_reference
+from everloop.monitoring.inputs import input_figures
+from everloop.monitoring.reference import Known, build_reference
 from everloop.tasks.task import Learnable
 from everloop.training.assemble import Assembled, assemble
 from everloop.training.calibration import choose_threshold
@@ -17,8 +19,13 @@ from everloop_runtime.answers.hits import Hits
 from everloop_runtime.bundle import BundleDraft, build_bundle, stated_input
 from everloop_runtime.golden import golden_files
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 GOLDEN = 8
 """How many real inputs travel with the bundle."""
+_MEASURED = 4000
 _RIGHT = 0.5
 """The quality from which on an answer counts as right, where there is more than right and wrong."""
 
@@ -61,7 +68,14 @@ def bundle_of(bundles: Path, model: object, learnt: Learnt) -> BundleId:
         thresholds=choose_threshold(task.confidences(answers), right, learnt.precision),
     )
     embeddings = made.training.embeddings
-    reference = build_reference(answers, made.holdout.embeddings, right, embeddings)
+    known = Known(
+        task=task,
+        training=made.training.values,
+        training_inputs=_figures(data),
+        inputs=_figures(held),
+        targets=held.targets,
+    )
+    reference = build_reference(answers, made.holdout.embeddings, right, embeddings, known)
     files = {
         "model.onnx": made.onnx,
         "reference.npz": reference,
@@ -70,6 +84,11 @@ def bundle_of(bundles: Path, model: object, learnt: Learnt) -> BundleId:
         **golden_files(learnt.golden, answers[: len(learnt.golden)], made.kind.output),
     }
     return build_bundle(bundles, draft, files)
+
+
+def _figures(side: SnapshotSide) -> "Mapping[str, NDArray[np.float32]]":
+    """What is watched of the inputs, of a bounded number of them spread over the side."""
+    return input_figures(side.inputs[:: -(-len(side) // _MEASURED)], side.spec)
 
 
 def _card(draft: BundleDraft, made: Assembled, learnt: Learnt) -> str:
