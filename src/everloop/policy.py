@@ -415,6 +415,24 @@ class LabellingPolicy(_Table):
     """Answers taken for labels without a person."""
 
 
+class LabelStudioPolicy(_Table):
+    """`[label_studio]`: a Label Studio server on which people answer instead of the page."""
+
+    url: str = ""
+    """Where it answers, such as `https://labels.example.org`; empty: none. Its access token is
+    never written here: `LABEL_STUDIO_API_KEY` of the environment is used."""
+    project: Annotated[int, Field(ge=0)] = 0
+    """The number of its project; 0 finds the one with the title, or makes it."""
+    title: str = ""
+    """The title of the project; empty: `Everloop: ` and the product's name."""
+
+    @model_validator(mode="after")
+    def _is_an_address(self) -> Self:
+        if self.url and not re.fullmatch(r"https?://[^\s@?#]+", self.url):
+            raise ValueError("url is an http or https address without credentials")
+        return self
+
+
 class FacesPolicy(_Table):
     """`[privacy.faces]`: the filter `faces` and what it blurs."""
 
@@ -657,6 +675,7 @@ class Policy(_Table):
     rollout: RolloutPolicy = RolloutPolicy()
     monitor: MonitorPolicy = MonitorPolicy()
     labelling: LabellingPolicy = LabellingPolicy()
+    label_studio: LabelStudioPolicy = LabelStudioPolicy()
     privacy: PrivacyPolicy = PrivacyPolicy()
     feedback: FeedbackPolicy = FeedbackPolicy()
     serve: ServePolicy = ServePolicy()

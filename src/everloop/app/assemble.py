@@ -24,6 +24,7 @@ from everloop.rollout.service import trust_options
 from everloop.state.access import Access
 from everloop.state.alarms import Alarms
 from everloop.state.audit import Audit
+from everloop.state.backend_marks import BackendMarks
 from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
 from everloop.state.database import Database
@@ -76,6 +77,7 @@ def assemble(path: Path) -> Project:
         answers=LabelAnswers(database),
         resolutions=Resolutions(database),
         prelabels=Prelabels(database, rules.version),
+        backend_marks=BackendMarks(database),
         decisions=Decisions(database),
         checklists=Checklists(database),
         requests=Requests(database),

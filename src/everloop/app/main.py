@@ -12,6 +12,7 @@ from everloop.cli.program import Program
 
 if TYPE_CHECKING:
     from everloop.data.store import DataStore
+    from everloop.labelling.backend import Backend
     from everloop.layout import Layout
     from everloop.loop.project import Project
     from everloop.policy import StoragePolicy
@@ -24,13 +25,19 @@ def main() -> int:
 
 def program() -> Program:
     """The application as the command line sees it."""
-    return Program(_open_project, _open_data, _serve_pages)
+    return Program(_open_project, _open_data, _serve_pages, _label_backend)
 
 
 def _open_project(path: Path) -> "Project":
     from everloop.app.assemble import assemble
 
     return assemble(path)
+
+
+def _label_backend(project: "Project") -> "Backend":
+    from everloop.app.label_backend import label_backend
+
+    return label_backend(project)
 
 
 def _open_data(layout: "Layout", storage: "StoragePolicy") -> "DataStore":

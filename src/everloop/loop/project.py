@@ -23,6 +23,7 @@ from everloop.rollout.tally import Tallies
 from everloop.state.access import Access
 from everloop.state.alarms import Alarms
 from everloop.state.audit import Audit
+from everloop.state.backend_marks import BackendMarks
 from everloop.state.checklists import Checklists
 from everloop.state.clearances import Clearances
 from everloop.state.decisions import Decisions
@@ -89,6 +90,7 @@ class Project:
     answers: LabelAnswers
     resolutions: Resolutions
     prelabels: Prelabels
+    backend_marks: BackendMarks
     decisions: Decisions
     checklists: Checklists
     requests: Requests

@@ -49,6 +49,13 @@ class LabelAnswers:
             query = query.where(_T.round == round)
         return self._given(query.order_by(_T.position))
 
+    def one(self, task: LabelTaskId) -> Given | None:
+        """The answer to a task, or its being skipped; None while it is open."""
+        found = self._given(
+            select(label_tasks).where(_T.id == task, _T.status.in_((*_SAID, "skipped")))
+        )
+        return found[0] if found else None
+
     def of(self, sample: SampleId) -> tuple[Given, ...]:
         """Those about one sample, oldest first."""
         query = select(label_tasks).where(_T.sample == sample, _T.status.in_((*_SAID, "skipped")))

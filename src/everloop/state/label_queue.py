@@ -184,6 +184,14 @@ class LabelQueue:
             found = connection.execute(select(_T.id).where(_T.id == task)).scalar()
         return found is not None
 
+    def sample_of(self, task: LabelTaskId) -> SampleId:
+        """The sample that a task is about; `Refused` for an unknown task."""
+        with self._database.read() as connection:
+            found = connection.execute(select(_T.sample).where(_T.id == task)).scalar()
+        if found is None:
+            raise Refused(f"there is no label task {task[:32]!r}")
+        return SampleId(found)
+
     def reopen(self, task: LabelTaskId, by: str, now: datetime, lease: timedelta) -> None:
         """Take one's own answer back, or one's skipping: the task is open, and held by them.
 

@@ -180,6 +180,14 @@ resolutions = Table(
     Column("recorded", Integer, nullable=False),
 )
 
+backend_marks = Table(
+    "backend_marks",
+    metadata,
+    Column("backend", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
 checklist_answers = Table(
     "checklist_answers",
     metadata,
