@@ -37,7 +37,9 @@ def test_only_different_answers_to_one_sample_of_one_round_are_a_dispute() -> No
 
 
 def test_people_are_scored_by_what_is_known_and_compared_by_what_they_share() -> None:
-    found = judge(ANSWERS, {SampleId("2"): "dog"}, 0.5)
+    said = [given for given in ANSWERS if given.label is not None]
+    tally = {"ann": (5, 0), "bob": (4, 1)}
+    found = judge(said, {SampleId("2"): "dog"}, 0.5, tally=tally)
     assert (found.answers, found.overlapped, found.disputed) == (9, 3, 1)
     assert (found.gold_asked, found.gold_right) == (2, 1)
     bob, ann = found.people
@@ -52,7 +54,7 @@ def test_people_are_scored_by_what_is_known_and_compared_by_what_they_share() ->
 
 
 def test_nothing_answered_says_nothing() -> None:
-    found = judge((), {}, 0.5)
+    found = judge((), {}, 0.5, tally={})
     assert found.as_json()["fleiss_kappa"] is None and not found.people
 
 

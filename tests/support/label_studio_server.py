@@ -17,8 +17,7 @@ USER, PASSWORD, TOKEN = (
     "correct horse",
     "0123456789abcdef0123456789abcdef01234567",
 )
-_PLACES = ("EVERLOOP_LABEL_STUDIO", "label-studio")
-_PATIENCE = 240.0
+_PATIENCE = 900.0
 
 
 def label_studio() -> Path | None:

@@ -127,18 +127,27 @@ def disputes(answers: Sequence[Given], same_object: float) -> tuple[Dispute, ...
     return tuple(
         Dispute(told[0].sample, told[0].round, told)
         for told in _together(answers)
-        if any(not agree(_label(a), _label(b), same_object) for a, b in combinations(told, 2))
+        if _is_disputed(told, same_object)
     )
 
 
-def judge(
-    answers: Sequence[Given], resolved: Mapping[SampleId, str], same_object: float
-) -> Quality:
-    """What is to be said of answers, skipped tasks among them.
+def _is_disputed(told: Sequence[Given], same_object: float) -> bool:
+    pairs = combinations(told, 2)
+    return any(not agree(_label(a), _label(b), same_object) for a, b in pairs)
 
-    `resolved`: the label that was adjudicated, by sample.
+
+def judge(
+    said: Sequence[Given],
+    resolved: Mapping[SampleId, str],
+    same_object: float,
+    *,
+    tally: Mapping[str, tuple[int, int]],
+) -> Quality:
+    """What is to be said of answers: those of which the truth or another's answer is known.
+
+    `resolved`: the label that was adjudicated, by sample; `tally`: how many tasks each person
+    answered and skipped in all.
     """
-    said = [given for given in answers if given.label is not None]
     together = _together(said)
     alike = [
         likeness(_label(a), _label(b), same_object)
@@ -148,16 +157,16 @@ def judge(
     gold = [given for given in said if given.known is not None]
     raters, fleiss = _fleiss(together)
     return Quality(
-        answers=len(said),
+        answers=sum(answered for answered, _ in tally.values()),
         overlapped=len(together),
-        disputed=len(disputes(said, same_object)),
+        disputed=sum(_is_disputed(told, same_object) for told in together),
         likeness=sum(alike) / len(alike) if alike else math.nan,
         fleiss=fleiss,
         raters=raters,
         gold_asked=len(gold),
         gold_right=sum(_is_right(given, resolved, same_object) is True for given in gold),
         pairs=_pairs(together, same_object),
-        people=_scores(answers, together, resolved, same_object),
+        people=_scores(said, together, resolved, same_object, tally),
     )
 
 
@@ -194,10 +203,11 @@ def _pairs(together: Sequence[Sequence[Given]], same_object: float) -> tuple[Pai
 
 
 def _scores(
-    answers: Sequence[Given],
+    said: Sequence[Given],
     together: Sequence[Sequence[Given]],
     resolved: Mapping[SampleId, str],
     same_object: float,
+    tally: Mapping[str, tuple[int, int]],
 ) -> tuple[Score, ...]:
     shared, agreed = Counter[str](), Counter[str]()
     for told in together:
@@ -206,15 +216,14 @@ def _scores(
             if agree(_label(a), _label(b), same_object):
                 agreed.update((a.by, b.by))
     found = []
-    for name in sorted({given.by for given in answers}):
-        mine = [given for given in answers if given.by == name]
-        said = [given for given in mine if given.label is not None]
-        checks = [_is_right(given, resolved, same_object) for given in said]
+    for name, (answered, skipped) in sorted(tally.items()):
+        mine = [given for given in said if given.by == name]
+        checks = [_is_right(given, resolved, same_object) for given in mine]
         found.append(
             Score(
                 name,
-                len(said),
-                len(mine) - len(said),
+                answered,
+                skipped,
                 sum(check is not None for check in checks),
                 sum(check is True for check in checks),
                 shared[name],

@@ -72,8 +72,12 @@ def keep_out_disputed(project: Project, now: datetime) -> None:
 def quality_of(project: Project, round: str | None = None) -> Quality:  # noqa: A002 - the noun
     """How far people agree and how well they label, in one round or in all."""
     resolved = {sample: each.label for sample, each in decisions(project).items()}
-    said = project.answers.all(round)
-    return judge(said, resolved, project.policy.labelling.same_object)
+    return judge(
+        project.answers.telling(round),
+        resolved,
+        project.policy.labelling.same_object,
+        tally=project.answers.tally(round),
+    )
 
 
 def decide(
