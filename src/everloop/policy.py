@@ -382,7 +382,7 @@ class LabellingPolicy(_Table):
     `typical-first`, `random`, or what a plug-in brings."""
     budget: Count = 150
     """Label tasks in one round."""
-    random_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    random_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """The part of those to learn from that is drawn at random and marked so: what is measured on
     them is true of all samples, not only of the hard ones."""
     holdout_share: Share = 0.3

@@ -159,7 +159,7 @@ def test_what_is_drawn_at_random_is_marked_and_tells_how_good_the_live_model_is(
     tasks = life.project.queue.shown(1000)
     drawn = [task for task in tasks if task.drawn]
     assert {t.purpose for t in drawn} == {"train", "holdout"}
-    assert sum(t.purpose == "train" for t in drawn) == round(35 * 0.1)
+    assert sum(t.purpose == "train" for t in drawn) == round(35 * 0.05)
     for number, task in enumerate(drawn):
         life.project.queue.answer(task.id, CLASSES[number % 2], "ann", life.now())
     told = Here(life.project.layout.project, capsys).told("label", "status")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 4_194_304
 """Distances held at once."""
 _PAIRS = 4_096
-_STEPS = 12
+_STEPS = 6
 
 
 def prepared(points: "NDArray[np.float32]") -> "NDArray[np.float32]":
@@ -43,11 +43,15 @@ def nearest(
     far, which = np.full(len(points), np.inf, np.float32), np.full(len(points), -1, np.intp)
     if not len(to):
         return far, which
-    step = max(1, _AT_ONCE // len(to))
+    step, lengths, doubled = max(1, _AT_ONCE // len(to)), (to**2).sum(axis=1), -2 * to.T
     for start in range(0, len(points), step):
-        part = distances(points[start : start + step], to)
-        which[start : start + step] = part.argmin(axis=1)
-        far[start : start + step] = part.min(axis=1)
+        part = points[start : start + step]
+        # A point's own length is the same for all: it is added to the least only.
+        apart = part @ doubled
+        apart += lengths
+        best = apart.argmin(axis=1)
+        least = apart[np.arange(len(part)), best] + (part**2).sum(axis=1)
+        which[start : start + step], far[start : start + step] = best, np.sqrt(least.clip(0))
     return far, which
 
 
@@ -142,8 +146,7 @@ def clusters(
     centres = points[drawn_apart(points, ones, count, nothing, generator)].copy()
     _, which = nearest(points, centres)
     for _ in range(_STEPS):
-        sums = np.zeros(centres.shape, np.float64)
-        np.add.at(sums, which, points)
+        sums = np.stack([np.bincount(which, column, len(centres)) for column in points.T], axis=1)
         sizes = np.bincount(which, minlength=len(centres))
         filled = sizes > 0
         centres[filled] = (sums[filled] / sizes[filled, None]).astype(np.float32)
