@@ -349,7 +349,7 @@ def _draw(curves: dict[str, dict[str, list[Run]]], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    mpl.rcParams["svg.hashsalt"] = "everloop"
+    mpl.rcParams.update({"svg.hashsalt": "everloop", "svg.fonttype": "none"})
     figure, panels = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), squeeze=False)
     for panel, (pool, by_name) in zip(panels[0], curves.items(), strict=True):
         for name, runs in by_name.items():

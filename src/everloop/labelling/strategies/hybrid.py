@@ -92,8 +92,8 @@ def _doubtful(
     short = fresh[distinct(points[looked[fresh]], same)][: budget * _SHORTLIST]
     if len(short) < budget:
         rest = order[~np.isin(order, short)][: budget - len(short)]
-        return looked[np.concatenate([short, rest])]
-    rows = looked[short]
+        short = np.concatenate([short, rest])
+    rows: NDArray[np.intp] = looked[short]
     return rows[_apart(points[rows], worth[short], answers[rows], usual, budget)]
 
 
