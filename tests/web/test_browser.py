@@ -232,7 +232,7 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
         "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace", "try": "/try",
         "answers": "/data/answers", "similar": f"/data/samples/{put.samples[0]}/similar",
         "map": "/data/map",
-        "review": "/review", "quality": "/review/quality",
+        "me": "/me", "review": "/review", "quality": "/review/quality",
         "people": "/people", "audit": "/audit", "nothing": "/nothing",
     }  # fmt: skip
     found = []

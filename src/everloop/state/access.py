@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias, get_args
 
-from sqlalchemy import ColumnElement, Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, update
 
 from everloop.errors import Conflict, Refused
 from everloop.state.database import Database
@@ -121,16 +121,15 @@ class Access:
             row = connection.execute(select(tokens).where(_T.hash == _hash(text))).one_or_none()
             if row is None or not _token(row).is_good(now):
                 raise Refused("this token is not known here, is spent or has expired")
-            secret = secrets.token_urlsafe(32)
-            # One that opens one session lasts beyond itself; of all others the end is the end.
-            end = now + lasts if row.once else min(now + lasts, row.expires_at)
-            connection.execute(update(tokens).where(_T.id == row.id).values(used_at=now))
-            connection.execute(
-                insert(sessions).values(
-                    hash=_hash(secret), token=row.id, began_at=now, expires_at=end
-                )
-            )
-        return _person(row), secret
+            return _open(connection, row, now, lasts)
+
+    def enter_by(self, token: str, now: datetime, lasts: timedelta) -> tuple[Person, str]:
+        """The same for a token whose owner showed a password. Raises as `enter` does."""
+        with self._database.write() as connection:
+            row = connection.execute(select(tokens).where(_T.id == token)).one_or_none()
+            if row is None or not _token(row).is_good(now):
+                raise Refused("this token is not known here, is spent or has expired")
+            return _open(connection, row, now, lasts)
 
     def let_in(
         self, name: str, role: Role, *, by: str, now: datetime, lasts: timedelta
@@ -165,6 +164,10 @@ class Access:
         """End a session."""
         self._end(_S.hash == _hash(secret), now)
 
+    def leave_others(self, token: str, secret: str, now: datetime) -> None:
+        """End every session of a token but one."""
+        self._end((_S.token == token) & (_S.hash != _hash(secret)), now)
+
     def revoke(self, token: str, now: datetime) -> Token:
         """Void a token and every session it opened. Raises `Refused` for an unknown one."""
         with self._database.write() as connection:
@@ -194,6 +197,19 @@ class Access:
         over = or_(_S.ended_at < before, _S.expires_at < before)
         with self._database.write() as connection:
             return connection.execute(sessions.delete().where(over)).rowcount
+
+
+def _open(
+    connection: Connection, row: Row[Any], now: datetime, lasts: timedelta
+) -> tuple[Person, str]:
+    secret = secrets.token_urlsafe(32)
+    # One that opens one session lasts beyond itself; of all others the end is the end.
+    end = now + lasts if row.once else min(now + lasts, row.expires_at)
+    connection.execute(update(tokens).where(_T.id == row.id).values(used_at=now))
+    connection.execute(
+        insert(sessions).values(hash=_hash(secret), token=row.id, began_at=now, expires_at=end)
+    )
+    return _person(row), secret
 
 
 def _hash(text: str) -> str:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from everloop.errors import Refused, Unavailable
 
-HEAD = "0012"
+HEAD = "0013"
 """The newest migration; `tests/state/test_database.py` holds it to the folder of migrations."""
 _BUSY_SECONDS = 10.0
 

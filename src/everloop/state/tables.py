@@ -238,6 +238,14 @@ tokens = Table(
     Column("revoked_at", Moment),
 )
 
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("hash", String, nullable=False),
+    Column("set_at", Moment, nullable=False),
+)
+
 sessions = Table(
     "sessions",
     metadata,

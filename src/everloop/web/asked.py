@@ -11,6 +11,7 @@ import msgspec
 from everloop.ids import Json
 from everloop.state.access import Access, Person
 from everloop.state.audit import Audit
+from everloop.state.passwords import Passwords
 from everloop_runtime.problems import Problem
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Asked:
     query: str
     body: bytes
     access: Access
+    passwords: Passwords
     audit: Audit
     opened: "Callable[[], Opened]" = field(repr=False)
     secret: str = field(default="", repr=False)

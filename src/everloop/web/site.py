@@ -18,6 +18,7 @@ from everloop.errors import Conflict, EverloopError, Refused, Unavailable
 from everloop.state.access import Access
 from everloop.state.audit import Audit
 from everloop.state.database import Database
+from everloop.state.passwords import Passwords
 from everloop.web.asked import Answer, Asked
 from everloop.web.drawing import page
 from everloop.web.gate import Gate, Passed, check_csrf
@@ -165,6 +166,7 @@ class Site:
             query=request.head.query,
             body=request.body,
             access=Access(self._database()),
+            passwords=Passwords(self._database()),
             audit=Audit(self._database()),
             opened=self._opened,
             secret=passed.secret,

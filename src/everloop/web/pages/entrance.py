@@ -1,11 +1,13 @@
 """Logging in and out, and the files that pages load."""
 
 import hmac
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from everloop.errors import Refused
+from everloop.state.access import Person
 from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import build, page, static_files
 from everloop.web.gate import session_of
@@ -71,23 +73,35 @@ class Entrance:
         return self.provider
 
     def log_in(self, asked: Asked) -> Answer:
-        """Open a session. Raises `Problem` where too many tokens were wrong."""
-        if problem := self.tries.refusal(asked.peer, asked.now.timestamp()):
-            raise problem
-        text = asked.form().get("token", "").strip()
+        """Open a session. Raises `Problem` where too many tokens or passwords were wrong."""
+        form = asked.form()
+        # Guesses at one person's password are counted together, wherever they come from.
+        guessed = [f"the name {form.get('name', '')[:60]}"] if "password" in form else []
+        for who in (asked.peer, *guessed):
+            if problem := self.tries.refusal(who, asked.now.timestamp()):
+                raise problem
         try:
-            person, secret = asked.access.enter(text, asked.now, self.lasts)
+            person, secret = self._enter(asked, form)
         except Refused as error:
-            self._note_wrong(asked)
+            self._note_wrong(asked, guessed)
             wrong = Problem(401, str(error), "ask whoever runs this for a new one")
             provided = self.provider is not None
             return page(
                 asked, "login.html", title="Log in", status=401, problem=wrong, provided=provided
             )
-        self.tries.right(asked.peer)
+        for who in (asked.peer, *guessed):
+            self.tries.right(who)
         asked.access.forget_ended(asked.now - _KEPT)
         asked.audit.append("web: log in", person.name, {"role": person.role}, asked.now)
         return goto("/", {"Set-Cookie": self._cookie(asked, secret, self.lasts)})
+
+    def _enter(self, asked: Asked, form: Mapping[str, str]) -> tuple[Person, str]:
+        if "password" not in form:
+            return asked.access.enter(form.get("token", "").strip(), asked.now, self.lasts)
+        token = asked.passwords.find(form.get("name", ""), form["password"], asked.now)
+        if token is None:
+            raise Refused("this name and password do not belong together, or are not good any more")
+        return asked.access.enter_by(token, asked.now, self.lasts)
 
     def log_out(self, asked: Asked) -> Answer:
         """End the session it is asked in."""
@@ -95,10 +109,12 @@ class Entrance:
         asked.record("log out")
         return goto("/login", {"Set-Cookie": self._cookie(asked, "", timedelta(0))})
 
-    def _note_wrong(self, asked: Asked) -> None:
+    def _note_wrong(self, asked: Asked, guessed: Sequence[str]) -> None:
         # Once, when the door closes: a flood of wrong tokens does not flood the log.
-        if self.tries.wrong(asked.peer, asked.now.timestamp()):
-            told = {"from": asked.peer[:60]}
+        now = asked.now.timestamp()
+        closed = [self.tries.wrong(who, now) for who in (asked.peer, *guessed)]
+        if any(closed):
+            told = {"from": asked.peer[:60], **({"for": guessed[0]} if guessed else {})}
             asked.audit.append("web: too many wrong tokens", "a stranger", told, asked.now)
 
     def _cookie(self, asked: Asked, secret: str, lasts: timedelta, name: str = "") -> str:
