@@ -143,7 +143,7 @@ def test_an_audit_tells_how_many_answers_were_right(
     queue.answer(LabelTaskId("a"), "1", "me", at(1))
     queue.answer(LabelTaskId("b"), "1", "me", at(1))
     queue.answer(LabelTaskId("c"), "1", "me", at(1))
-    assert queue.latest_audit(BundleId("b" * 64)) == (at(0), 2, 1)
+    assert queue.latest_audit(BundleId("b" * 64)) == (at(0), (("1", "1"), ("1", "2")))
     assert queue.latest_audit(BundleId("c" * 64)) is None
 
 

@@ -78,7 +78,7 @@ def test_audits_are_counted_and_a_withdrawal_gives_all_that_was_taken_to_people(
         queue.answer(LabelTaskId(name * 64), label, "ann", at(2))
     standing = prelabels.standing(SURE, at(3))
     assert (standing.accepted, standing.audited, standing.right) == (3, 2, 1)
-    assert queue.drawn_at_random(BUNDLE) == (1, 0)
+    assert queue.drawn_at_random(BUNDLE) == (("dog", "cat"),)
     assert prelabels.ask_again(BUNDLE, fence) == 3
     assert prelabels.standing(SURE, at(4)).accepted == 0
     queue.answer(LabelTaskId("9" * 64), "dog", "ann", at(5))

@@ -23,6 +23,7 @@ from everloop.data.renditions import NewRendition
 from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.ids import BundleId, Json, LabelTaskId, SampleId, SnapshotId
+from everloop.labels import Box, BoxesLabel, encode
 from everloop.loop import kinds
 from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.controller import acquire
@@ -63,6 +64,7 @@ ui = false
 on = false
 """
 CLASSES = ("dark", "bright", HOSTILE)
+_BOXES = encode(BoxesLabel((Box("bright", 2.0, 2.0, 6.0, 6.0),)))
 
 
 def things_project(folder: Path, *, boxes: bool = False, more: str = "") -> Project:
@@ -167,16 +169,16 @@ def _ask(project: Project, samples: Sequence[SampleId], fence: Fence) -> list[La
     judged = [Judged(sample, version, facts[sample].id, None) for sample in samples]
     project.clearances.record(judged, fence, now())
     proofs = project.clearances.cleared(samples, version)
-    offers = project.declaration.task.label_kind == "class"
+    of_classes = project.declaration.task.label_kind == "class"
     made = [
         LabelTask(
             LabelTaskId(f"{n:064x}"),
             proofs[sample],
             "round-1",
             "train",
-            CLASSES[n % 2] if offers else None,
-            "b" * 64 if offers else None,
-            0.75 if offers else None,
+            CLASSES[n % 2] if of_classes else _BOXES,
+            "b" * 64,
+            0.75,
             now(),
         )
         for n, sample in enumerate(samples)

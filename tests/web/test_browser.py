@@ -150,13 +150,15 @@ def test_boxes_are_drawn_moved_and_named_by_mouse_and_keys(
     with pages_of(project) as pages:
         _log_in(browser, pages, "labeller")
         seen(browser, "document.querySelector('#stage svg image')")
+        # The model's own is there already.
+        seen(browser, "document.querySelectorAll('rect.box').length === 1")
         stage = browser.find_element(By.ID, "stage")
         chain = ActionChains(browser, duration=10)
         chain.move_to_element_with_offset(stage, -60, -60).click_and_hold()
         chain.move_by_offset(80, 90).release().perform()
-        seen(browser, "document.querySelectorAll('rect.box').length === 1")
-        _press(browser, "2", "\ue014", "n", "\ue017", "n")
         seen(browser, "document.querySelectorAll('rect.box').length === 2")
+        _press(browser, "2", "\ue014", "n", "\ue017", "n")
+        seen(browser, "document.querySelectorAll('rect.box').length === 3")
         picture(browser, "boxes-laptop")
         _press(browser, "\ue007")
         until(project.queue.answered_unrecorded, why="the boxes")

@@ -9,7 +9,7 @@ from PIL import Image
 from tests.support.pages import CLASSES, Filled, Pages, fill, now, pages_of, things_project
 
 from everloop.action import Action
-from everloop.labels import BoxesLabel, decode
+from everloop.labels import Box, BoxesLabel, decode
 from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.controller import acquire
 from everloop.loop.project import Turn
@@ -118,6 +118,26 @@ def test_boxes_are_saved_in_pixels_and_those_that_leave_the_picture_are_not(
     (answered,) = project.queue.answered_unrecorded()
     label = decode(answered.label)
     assert isinstance(label, BoxesLabel) and label.boxes[0].right == 20.5
+
+
+def test_offered_boxes_are_drawn_in_the_picture_that_labellers_get_and_saved_in_the_original(
+    tmp_path: Path,
+) -> None:
+    # They get pictures of 24 pixels, made from 48: what is offered and said is scaled on the way.
+    small = "[privacy]\nmax_side = 24\n"
+    project = things_project(tmp_path / "boxes", boxes=True, more=small)
+    fill(project, tasks=2, side=48)
+    with pages_of(project) as pages, pages.client("labeller") as client:
+        task = client.post("/label/tasks", json={}).json()["tasks"][0]
+        assert task["suggestion"] == {"boxes": [["bright", 1.0, 1.0, 3.0, 3.0]]}
+        answer = {"label": task["suggestion"]}
+        assert client.post(f"/label/{task['id']}/answer", json=answer).status_code == 200
+        again = client.post(f"/label/{task['id']}/undo", json={}).json()["task"]
+        assert again["suggestion"] == task["suggestion"]
+        assert client.post(f"/label/{task['id']}/answer", json=answer).status_code == 200
+    (answered,) = project.queue.answered_unrecorded()
+    label = decode(answered.label)
+    assert isinstance(label, BoxesLabel) and label.boxes == (Box("bright", 2, 2, 6, 6),)
 
 
 def test_a_recorded_answer_is_taken_back_and_changed_and_changed_back(

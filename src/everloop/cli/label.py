@@ -116,10 +116,12 @@ def status(program: Program, path: Path, *, as_json: bool) -> None:
     often people agree with the live model there is true of all that it answers.
     """
     from everloop.evaluation.intervals import wilson
+    from everloop.labelling.agreement import agreeing
 
     project = program.open_project(path)
     champion = project.releases.current().champion
-    answered, right = (0, 0) if champion is None else project.queue.drawn_at_random(champion)
+    said = () if champion is None else project.queue.drawn_at_random(champion)
+    answered, right = len(said), agreeing(said, project.policy.labelling.same_object)
     low, high = wilson(right, answered)
     told: dict[str, Json] = {
         "strategy": project.policy.labelling.strategy,

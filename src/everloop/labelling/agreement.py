@@ -6,9 +6,9 @@ chance would do too: 1 is full agreement, 0 what chance would give, below 0 less
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from everloop.labels import Box, BoxesLabel, ClassesLabel, Label
+from everloop.labels import Box, BoxesLabel, ClassesLabel, Label, decode
 
 
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float:
@@ -112,3 +112,12 @@ def agree(one: Label, other: Label, same_object: float) -> bool:
     if isinstance(one, ClassesLabel) and isinstance(other, ClassesLabel):
         return set(one.names) == set(other.names)
     return one == other
+
+
+def agreeing(said: Iterable[tuple[str, str]], same_object: float) -> int:
+    """Of pairs of labels, as texts, how many say the same.
+
+    >>> agreeing([("cat", "cat"), ("cat", "dog")], 0.5)
+    1
+    """
+    return sum(agree(decode(one), decode(other), same_object) for one, other in said)

@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from everloop.action import Action
-from everloop.ids import BundleId, Json, LabelTaskId, SampleId
+from everloop.ids import BundleId, LabelTaskId, SampleId
 from everloop.labelling.doubts import doubts_of
 from everloop.labelling.overlap import Row, with_known, with_second_looks
 from everloop.loop.champion import latest_evaluation
 from everloop.loop.project import Project
 from everloop.loop.review import disputed
+from everloop_runtime.answers.kind import Told
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.ids import digest_json
 
 
-def with_checks(project: Project, action: Action, plan: Sequence[Row]) -> list[Json]:
+def with_checks(project: Project, action: Action, plan: Sequence[Row]) -> list[Row]:
     """A round's plan with second looks and gold questions, as the policy wants them."""
     policy = project.policy.labelling
     seed = int(digest_json(action.inputs)[:8], 16)
@@ -24,7 +25,7 @@ def with_checks(project: Project, action: Action, plan: Sequence[Row]) -> list[J
     if policy.gold_share and "bundle" in action.inputs:
         known = _known(project, BundleId(str(action.inputs["bundle"])), plan, seed)
         looked = with_known(looked, known, share=policy.gold_share, seed=seed)
-    return [dict(row) for row in looked]
+    return list(looked)
 
 
 def task_id(action: Action, row: Mapping[str, Any]) -> LabelTaskId:
@@ -55,16 +56,14 @@ def _known(project: Project, bundle: BundleId, plan: Sequence[Row], seed: int) -
     asked = Counter(given.sample for given in project.answers.gold())
     order = np.random.default_rng([seed, 3]).permutation(len(able))
     drawn = sorted((able[n] for n in order), key=lambda sample: asked[sample])
-    return [
-        _row(sample, standing[sample].label, offers[sample], task.label_kind) for sample in drawn
-    ]
+    return [_row(sample, standing[sample].label, offers[sample]) for sample in drawn]
 
 
-def _row(sample: SampleId, known: str, offer: Any, kind: str) -> Row:
+def _row(sample: SampleId, known: str, offer: Told) -> Row:
     return {
         "sample": sample,
         "purpose": "gold",
-        "suggestion": None if kind == "boxes" else offer.label,
+        "suggestion": offer.label,
         "confidence": offer.confidence,
         "known": known,
     }

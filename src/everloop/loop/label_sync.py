@@ -12,7 +12,7 @@ from everloop.data.owner import owner_only
 from everloop.errors import Conflict, Refused
 from everloop.ids import Json, SampleId
 from everloop.labelling.backend import Backend, Pushed, Returned
-from everloop.labels import Box, BoxesLabel, Label, decode, encode
+from everloop.labels import BoxesLabel, Label, decode, encode, scaled
 from everloop.loop.project import Project
 from everloop.state.label_queue import LabelTask
 from everloop_runtime.images import upright_size
@@ -128,14 +128,7 @@ def _in_pixels(project: Project, given: Returned, label: Label) -> Label:
     """Edges of boxes in pixels of the original, whatever size labellers saw."""
     if not isinstance(label, BoxesLabel):
         return label
-    sample = project.queue.sample_of(given.task)
-    wide, high = _size(project, sample)
-    return BoxesLabel(
-        tuple(
-            Box(b.label, b.left * wide, b.top * high, b.right * wide, b.bottom * high)
-            for b in label.boxes
-        )
-    )
+    return scaled(label, *_size(project, project.queue.sample_of(given.task)))
 
 
 def _size(project: Project, sample: SampleId) -> tuple[int, int]:

@@ -11,10 +11,10 @@ from everloop.ids import ActionKey, BundleId
 from everloop.loop import kinds
 from everloop.loop.arms.prelabelling import rule_action, rule_of
 from everloop.loop.arms.requests import single_action
+from everloop.loop.audits import latest_audit
 from everloop.loop.four_eyes import half_approved
 from everloop.loop.project import Project
 from everloop.loop.world import (
-    Audit,
     Gate,
     Labels,
     Prelabels,
@@ -72,7 +72,7 @@ def observe(project: Project, now: datetime) -> World:
         answers=answers,
         service=_service(project),
         unlearnable=why_not_learnable(project.declaration.task),
-        audit=_audit(project, champion),
+        audit=None if champion is None else latest_audit(project, champion),
         figures=_figures(project, release),
         watched=_watched(project, release, now),
         tried={} if release.experiment is None else besides(project, release.experiment),
@@ -129,11 +129,6 @@ def _gate(project: Project) -> Gate:
     rules = project.rules
     held = 0 if rules.version is None else project.clearances.count_held(rules.version)
     return Gate(rules.version, rules.closed, rules.warnings(), held)
-
-
-def _audit(project: Project, champion: BundleId | None) -> Audit | None:
-    found = None if champion is None else project.queue.latest_audit(champion)
-    return None if found is None else Audit(*found)
 
 
 def _prelabels(project: Project, world: World) -> Prelabels | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from everloop.action import Entry
 from everloop.ids import BundleId
+from everloop.loop.audits import latest_audit
 from everloop.loop.project import Project
 from everloop.monitoring.finding import Finding, findings_in
 from everloop.monitoring.signal import Signal
@@ -41,17 +42,15 @@ def _labels(
     project: Project, watch: Watch, signal: Signal, bundle: BundleId
 ) -> tuple[Finding, ...]:
     monitor, reference = project.policy.monitor, watch.reference
-    audit = project.queue.latest_audit(bundle)
-    known = known_accuracy(*((0, 0) if audit is None else (audit[2], audit[1])),
-                           reference.accuracy, monitor.harm)  # fmt: skip
+    audit = latest_audit(project, bundle)
+    right, answered = (0, 0) if audit is None else (audit.right, audit.answered)
+    known = known_accuracy(right, answered, reference.accuracy, monitor.harm)
     errors, moments = _errors(project, bundle)
     # As often as windows are held wrongly to have drifted, of as many labels.
     rate = monitor.false_alarm_rate / monitor.window
-    right = int(reference.correct.sum())
+    held = int(reference.correct.sum())
     changed = signal.drift.drifted
-    concept, told = concept_drift(
-        errors, right, len(reference.correct), rate, input_changed=changed
-    )
+    concept, told = concept_drift(errors, held, len(reference.correct), rate, input_changed=changed)
     if told.alarm is not None:
         concept = replace(concept, since=moments[told.since])
     return known, concept

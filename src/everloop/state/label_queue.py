@@ -33,6 +33,8 @@ _COPIES = 10
 """So many people are asked about one sample at most; see `[labelling] overlap`."""
 
 
+Said: TypeAlias = tuple[tuple[str, str], ...]
+"""Pairs of what a person said and what they had been offered."""
 Purpose: TypeAlias = Literal["train", "holdout", "audit", "gold", "review"]
 """To learn from, to evaluate on, drawn at random to measure the live model, asked to measure who
 labels, or an adjudicator's decision."""
@@ -295,32 +297,21 @@ class LabelQueue:
         with self._database.read() as connection:
             return frozenset(connection.execute(query).scalars())
 
-    def latest_audit(self, bundle: str) -> tuple[datetime, int, int] | None:
-        """Of the newest audit of a bundle's answers: when, how many answered, how many right."""
+    def latest_audit(self, bundle: str) -> tuple[datetime, Said] | None:
+        """Of the newest audit of a bundle's answers: when, and what people said of them."""
         mine = (_T.purpose == "audit") & (_T.suggested_by == bundle)
         newest = select(_T.round, _T.created_at).where(mine).order_by(_T.position.desc()).limit(1)
-        done = _T.status.in_(("answered", "recorded"))
         with self._database.read() as connection:
             found = connection.execute(newest).one_or_none()
             if found is None:
                 return None
-            this = mine & done & (_T.round == found.round)
-            answered = connection.execute(select(func.count()).where(this)).scalar_one()
-            right = connection.execute(
-                select(func.count()).where(this, _T.label == _T.suggestion)
-            ).scalar_one()
-        return found.created_at, answered, right
+            return found.created_at, _said(connection, mine & (_T.round == found.round))
 
-    def drawn_at_random(self, bundle: str) -> tuple[int, int]:
-        """Of a bundle's answers that were drawn at random: how many people judged, how many were
-        right. Whatever else is asked about, these tell how good its answers are."""
-        judged = _T.drawn & (_T.suggested_by == bundle) & _T.suggestion.is_not(None)
-        judged &= _T.status.in_(("answered", "recorded"))
+    def drawn_at_random(self, bundle: str) -> Said:
+        """What people said of a bundle's answers that were drawn at random. Whatever else is asked
+        about, these tell how good its answers are."""
         with self._database.read() as connection:
-            answered = connection.execute(select(func.count()).where(judged)).scalar_one()
-            alike = judged & (_T.label == _T.suggestion)
-            right = connection.execute(select(func.count()).where(alike)).scalar_one()
-        return answered, right
+            return _said(connection, _T.drawn & (_T.suggested_by == bundle))
 
     def answered_unrecorded(self) -> tuple[Answered, ...]:
         """The answers that are not annotations yet, in the order of their tasks."""
@@ -390,3 +381,9 @@ def _task(row: Row[Any]) -> LabelTask:
         row.known,
         row.drawn,
     )
+
+
+def _said(connection: Connection, which: ColumnElement[bool]) -> Said:
+    done = which & _T.status.in_(("answered", "recorded")) & _T.suggestion.is_not(None)
+    rows = connection.execute(select(_T.label, _T.suggestion).where(done))
+    return tuple((row.label, row.suggestion) for row in rows)

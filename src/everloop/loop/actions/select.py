@@ -13,6 +13,7 @@ from everloop.labelling.select import choose, draw
 from everloop.loop.actions.jobs import POLL
 from everloop.loop.clearing import clear, open_gate
 from everloop.loop.label_checks import task_id, with_checks
+from everloop.loop.offers import in_pixels
 from everloop.loop.project import Project, Turn
 from everloop.state.clearances import Cleared
 from everloop.state.label_queue import LabelTask, Purpose
@@ -60,14 +61,14 @@ def _plan(project: Project, action: Action) -> Sequence[Mapping[str, Any]]:
     path = project.layout.jobs / action.key / "plan.json"
     if not path.exists():
         plan = with_checks(project, action, _choose_and_offer(project, action))
-        write_atomic(path, canonical_json(plan))
+        write_atomic(path, canonical_json(in_pixels(project, plan)))
     read: list[Mapping[str, Any]] = json.loads(path.read_bytes())
     return read
 
 
 def _choose_and_offer(project: Project, action: Action) -> list[Row]:
     pool, offers = _pool(project, action)
-    plan, task = list[Row](), project.declaration.task
+    plan = list[Row]()
     for purpose, drawn, samples in _choose(project, action, pool):
         for sample in samples:
             told = offers.get(sample)
@@ -75,8 +76,7 @@ def _choose_and_offer(project: Project, action: Action) -> list[Row]:
                 "sample": sample,
                 "purpose": purpose,
                 "drawn": drawn,
-                # Boxes are told as shares of a picture, and drawn in its pixels.
-                "suggestion": None if told is None or task.label_kind == "boxes" else told.label,
+                "suggestion": None if told is None else told.label,
                 "confidence": None if told is None else told.confidence,
             }
             plan.append(offer)

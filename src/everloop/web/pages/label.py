@@ -3,10 +3,14 @@
 Labellers get renditions only, and only those of tasks that were given to them.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from everloop.data.owner import owner_only
+from everloop.data.renditions import RenditionFacts
 from everloop.errors import Conflict, Refused
 from everloop.ids import LabelTaskId
-from everloop.labels import BoxesLabel, decode, encode
+from everloop.labels import BoxesLabel, decode, encode, scaled
 from everloop.state.label_queue import LabelTask
 from everloop.web.asked import Answer, Asked, nothing_there, told
 from everloop.web.drawing import page
@@ -14,10 +18,10 @@ from everloop.web.views.label import (
     SKIP_REASONS,
     Answered,
     Skipped,
+    TaskShown,
     desk_view,
     label_text,
     outside,
-    scaled,
     shown,
 )
 from everloop_runtime.images import upright_size
@@ -47,7 +51,7 @@ def take(asked: Asked) -> Answer:
     project = asked.project
     lease = project.policy.labelling.lease
     tasks = project.queue.take(asked.who.name, asked.now, lease, _AHEAD)
-    return told({"tasks": [shown(task) for task in tasks]})
+    return told({"tasks": _shown(asked, tasks)})
 
 
 def picture(asked: Asked) -> Answer:
@@ -87,24 +91,47 @@ def undo(asked: Asked) -> Answer:
     project, task = asked.project, _held(asked)
     lease = project.policy.labelling.lease
     project.queue.reopen(task.id, asked.who.name, asked.now, lease)
-    return told({"task": shown(task)})
+    (again,) = _shown(asked, [task])
+    return told({"task": again})
+
+
+def _shown(asked: Asked, tasks: Sequence[LabelTask]) -> list[TaskShown]:
+    """Tasks for the script, what is offered in pixels of the picture that labellers get."""
+    if asked.project.declaration.task.label_kind != "boxes":
+        return [shown(task) for task in tasks]
+    found = []
+    for task in tasks:
+        offered = None if task.suggestion is None else decode(task.suggestion)
+        if isinstance(offered, BoxesLabel):
+            boxes = scaled(offered, *_shrunk(asked, task))
+            task = replace(task, suggestion=encode(boxes))
+        found.append(shown(task))
+    return found
 
 
 def _in_original(asked: Asked, task: LabelTask, label: BoxesLabel) -> BoxesLabel:
-    """Boxes in pixels of the original. Raises `Refused` for one that leaves the picture.
-
-    A picture that was too large for labellers was made smaller for them.
-    """
-    project, proof = asked.project, task.cleared
-    facts = project.data.renditions.of([proof.sample], proof.version)[proof.sample]
+    """Boxes in pixels of the original. Raises `Refused` for one that leaves the picture."""
+    facts = _facts(asked, task)
     if why := outside(label, facts.width, facts.height):
         raise Refused(why)
+    across, down = _shrunk(asked, task)
+    return scaled(label, 1 / across, 1 / down)
+
+
+def _shrunk(asked: Asked, task: LabelTask) -> tuple[float, float]:
+    """How much narrower and lower labellers get a picture that is too large for them: 1 is not."""
+    project, facts = asked.project, _facts(asked, task)
     if max(facts.width, facts.height) < project.policy.privacy.max_side:
-        return label
+        return 1.0, 1.0
     # Its size only: nobody sees it.
-    (original,) = owner_only(project.data.samples, [proof.sample])
+    (original,) = owner_only(project.data.samples, [task.sample])
     wide, high = upright_size(original, project.limits)
-    return scaled(label, wide / facts.width, high / facts.height)
+    return facts.width / wide, facts.height / high
+
+
+def _facts(asked: Asked, task: LabelTask) -> RenditionFacts:
+    proof = task.cleared
+    return asked.project.data.renditions.of([proof.sample], proof.version)[proof.sample]
 
 
 def _held(asked: Asked) -> LabelTask:

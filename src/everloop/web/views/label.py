@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from everloop.labels import Box, BoxesLabel, ClassesLabel, ClassLabel, ValueLabel, decode
+from everloop.labels import BoxesLabel, ClassesLabel, ClassLabel, ValueLabel, decode
 from everloop.state.label_queue import LabelTask
 from everloop.tasks.task import Widget
 
@@ -97,20 +97,6 @@ def outside(label: BoxesLabel, width: float, height: float) -> str | None:
             edges = f"{box.left:g}, {box.top:g}, {box.right:g}, {box.bottom:g}"
             return f"the box {edges} is empty or leaves the picture of {width:g} x {height:g}"
     return None
-
-
-def scaled(label: BoxesLabel, across: float, down: float) -> BoxesLabel:
-    """Boxes in pixels of another size of the same picture.
-
-    >>> scaled(BoxesLabel((Box("cell", 1, 2, 3, 4),)), 2.0, 3.0).boxes[0].bottom
-    12.0
-    """
-    return BoxesLabel(
-        tuple(
-            Box(b.label, b.left * across, b.top * down, b.right * across, b.bottom * down)
-            for b in label.boxes
-        )
-    )
 
 
 @dataclass(frozen=True, slots=True)
