@@ -1,5 +1,6 @@
 """Label Studio as a backend: against a real server where one is installed, and its forms."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,18 +12,22 @@ from tests.support.label_studio_server import (
     missing_label_studio,
 )
 from tests.support.pages import CLASSES, Filled, fill, now, record, things_project
+from tests.support.pictures import flat
 
 from everloop.adapters.label_studio import LabelStudio
 from everloop.adapters.label_studio_form import check_config, config, label_of, result_of
 from everloop.errors import Refused, Unavailable
 from everloop.ids import LabelTaskId
-from everloop.labels import Box, BoxesLabel, ClassesLabel, ClassLabel, ValueLabel
+from everloop.labelling.backend import Backend, Pushed
+from everloop.labels import Box, BoxesLabel, ClassesLabel, ClassLabel, Label, ValueLabel
 from everloop.loop.label_sync import sync
 from everloop.loop.project import Project
+from everloop.testing.labelling import BackendContract
 
 _WHY = missing_label_studio()
 real = pytest.mark.skipif(_WHY is not None, reason=str(_WHY))
 DARK, BRIGHT = CLASSES[:2]
+_NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +141,27 @@ def test_a_personal_token_does_too_and_a_wrong_one_or_another_project_is_refused
         LabelStudio(server.url, "0" * 40, "things", "one-of", CLASSES)
     with pytest.raises(Refused, match="asks something else"):
         LabelStudio(server.url, server.token, "things", "one-of", ("cat",))
+
+
+@real
+class TestRealServer(BackendContract):
+    """A project of its own for each test."""
+
+    @pytest.fixture(autouse=True)
+    def _served(self, server: Server) -> None:
+        self._server = server
+
+    def backend(self) -> Backend:
+        title = f"contract {next(_NUMBERS)}"
+        return LabelStudio(self._server.url, self._server.token, title, "one-of", CLASSES)
+
+    def pushed(self, task: LabelTaskId) -> Pushed:
+        return Pushed(task, flat(90), "png", 8, 8, ClassLabel(DARK), 0.5, "b" * 64)
+
+    def answer(self, backend: Backend, task: LabelTaskId) -> Label:
+        with self._server.client() as client:
+            _annotate(client, int(backend.there()[task].name), BRIGHT)
+        return ClassLabel(BRIGHT)
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.support.pages import CLASSES, Filled, Pages, fill, now, pages_of, things_project
+from tests.support.pages import (
+    CLASSES,
+    Filled,
+    Pages,
+    disagree,
+    fill,
+    now,
+    pages_of,
+    record,
+    things_project,
+)
 
 from everloop.action import Action
 from everloop.labels import Box, BoxesLabel, decode
@@ -138,6 +148,28 @@ def test_offered_boxes_are_drawn_in_the_picture_that_labellers_get_and_saved_in_
     (answered,) = project.queue.answered_unrecorded()
     label = decode(answered.label)
     assert isinstance(label, BoxesLabel) and label.boxes == (Box("bright", 2, 2, 6, 6),)
+
+
+def test_two_drawings_of_a_picture_stand_side_by_side_and_one_is_chosen(tmp_path: Path) -> None:
+    project = things_project(tmp_path / "boxes", boxes=True)
+    sample = fill(project, tasks=1).samples[0]
+    one, two = ('{"boxes":[["dark",1.0,2.0,20.5,24.0]]}', '{"boxes":[["bright",0.0,0.0,4.0,4.0]]}')
+    disagree(project, sample, {"ann": one, "bob": two})
+    record(project)
+    with pages_of(project) as pages, pages.client("approver") as client:
+        page = client.get("/review").text
+        assert page.count('<svg class="drawn" viewBox="0 0 24 24"') == 2
+        assert '<rect x="1.0" y="2.0" width="19.5" height="22.0">' in page
+        chosen = client.post(f"/review/{sample}", data={"label": two, "at": "0"})
+        assert chosen.headers["location"] == f"/review?at=0&done={sample}"
+        assert "Nothing waits for a decision" in client.get("/review").text
+        record(project)
+        told = client.get(f"/data/samples/{sample}").text
+        assert "conflict" in told and "Back to the label before" in told
+        back = client.post(f"/review/{sample}/undo", data={"from": "sample"})
+        assert back.headers["location"] == f"/data/samples/{sample}"
+    (conflict, undone) = project.resolutions.of(sample)
+    assert (conflict.label, undone.why, undone.by) == (two, "undo", "approver")
 
 
 def test_a_recorded_answer_is_taken_back_and_changed_and_changed_back(

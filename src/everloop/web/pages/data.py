@@ -11,6 +11,7 @@ from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
 from everloop.errors import Refused
 from everloop.ids import SampleId
+from everloop.loop.review import history
 from everloop.privacy.render import decode
 from everloop.web.asked import Answer, Asked, figure_of, mapping, nothing_there
 from everloop.web.drawing import page
@@ -64,7 +65,7 @@ def show_sample(asked: Asked) -> Answer:
         sample=sample,
         name=project.data.samples.name_of(sample),
         place=project.data.samples.places([sample])[sample],
-        history=project.data.annotations.history(sample),
+        history=history(project, sample),
         standing=project.data.annotations.standing([sample]).get(sample),
         is_picture=project.declaration.task.modality == "image",
     )

@@ -61,6 +61,8 @@ def undo(asked: Asked) -> Answer:
     sample, form = find_sample(asked), asked.form()
     made = review.undo(asked.project, sample, by=asked.who.name, now=asked.now)
     asked.record("undo a label", sample=sample, label=made.label)
+    if form.get("from") == "sample":
+        return goto(f"/data/samples/{sample}")
     return goto(f"/review?at={_place(form.get('at', ''))}")
 
 
