@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,7 +36,11 @@ def _capture(project: Project, bundle: BundleId, numbers: range) -> None:
 def test_a_round_stays_the_one_that_was_chosen_through_kills_and_new_answers(
     tmp_path: Path,
 ) -> None:
-    project = opened(write_project(tmp_path / "bars", pictures=0))
+    folder = write_project(tmp_path / "bars", pictures=0)
+    settings = (folder / "everloop.toml").read_text()
+    several = "[labelling]\noverlap = 2\noverlap_share = 0.5"
+    (folder / "everloop.toml").write_text(settings.replace("[labelling]", several))
+    project = opened(folder)
     fence = project.leases.acquire("controller", "a test", at(0), timedelta(days=1))
     assert fence is not None
     turn = Turn(fence, at(0))
@@ -45,8 +50,8 @@ def test_a_round_stays_the_one_that_was_chosen_through_kills_and_new_answers(
     assert not select(project, turn, action).final, "the filters are at work"
     plan = (project.layout.jobs / action.key / "plan.json").read_bytes()
     assert project.queue.counts() == {}, "no task before its sample is cleared"
-    for folder in project.layout.jobs.glob("filter-*"):
-        _kill(str(folder))
+    for job in project.layout.jobs.glob("filter-*"):
+        _kill(str(job))
     _capture(project, bundle, range(60, 90))
 
     def done() -> Outcome | None:
@@ -62,6 +67,8 @@ def test_a_round_stays_the_one_that_was_chosen_through_kills_and_new_answers(
         assert task.sample.encode() in plan
         claim = (task.sample, task.cleared.version, task.cleared.rendition)
         assert project.data.renditions.held([claim]) == {claim}
+    looks = Counter(Counter(task.sample for task in project.queue.shown(100)).values())
+    assert looks[2] == round((looks[1] + looks[2]) / 2) and set(looks) == {1, 2}
     again = select(project, turn, action)
     assert again.result == {"tasks": made}
 
