@@ -74,6 +74,11 @@ class Layout:
         return self.root / "api_keys.json"
 
     @property
+    def reports(self) -> Path:
+        """One HTML file a report, named by the end of its time."""
+        return self.root / "reports"
+
+    @property
     def outbox(self) -> Path:
         """What attempts to deliver messages have come to, until the loop has noted it."""
         return self.root / "outbox"

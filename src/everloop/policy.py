@@ -361,6 +361,20 @@ class MonitorPolicy(_Table):
     inputs: Annotated[int, Field(ge=0, le=10_000)] = 64
     """Inputs of each window, and of each segment of captured answers, that are read again and
     measured: brightness, sharpness and others of pictures, the columns of rows. 0: none."""
+    every: Annotated[Duration, Field(ge=timedelta(seconds=10))] = timedelta(hours=1)
+    """How often what was served is looked at: errors, latency, events, cost."""
+    max_error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """More requests that fail, by more than chance, are an alarm."""
+    max_latency: Duration = timedelta(seconds=1)
+    """95% of the answers are to be there within this time."""
+    max_queue: Count = 100
+    """More images that wait for a model are an alarm."""
+    max_event_loss: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Answers that earn less than before by more than this share, by more than chance, are one."""
+    max_core_seconds: Annotated[float, Field(ge=0)] = 0
+    """Core-seconds that a thousand answers may take; 0 sets no limit."""
+    label_price: Annotated[float, Field(ge=0)] = 0
+    """What one label costs, in money; 0 where nobody says."""
 
 
 class PrelabelPolicy(_Table):
@@ -595,6 +609,21 @@ class WebPolicy(_Table):
         return self
 
 
+class ReportPolicy(_Table):
+    """`[report]`: what people are told regularly."""
+
+    on: bool = True
+    """Whether the loop writes reports."""
+    every: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(days=1)
+    """How long a time one tells of."""
+    at: Duration = timedelta(hours=6)
+    """When it is written: so long after midnight, UTC."""
+    to: tuple[Name, ...] = ()
+    """Names of receivers it is sent to, as in `[[alerts]]`."""
+    keep: Count = 90
+    """So many of the newest are kept."""
+
+
 class AlertingPolicy(_Table):
     """`[alerting]`: how alarms are gathered and delivered; `[[alerts]]` says who hears of which."""
 
@@ -681,6 +710,7 @@ class Policy(_Table):
     serve: ServePolicy = ServePolicy()
     tracking: TrackingPolicy = TrackingPolicy()
     web: WebPolicy = WebPolicy()
+    report: ReportPolicy = ReportPolicy()
     alerting: AlertingPolicy = AlertingPolicy()
     alerts: Annotated[tuple[AlertRule, ...], AfterValidator(_distinct)] = ()
     loop: LoopPolicy = LoopPolicy()

@@ -101,6 +101,8 @@ class Simulation:
             "take-out": self._take_out,
             "end-experiment": self._end_experiment,
             "monitor": self._monitor,
+            "inspect": self._nothing,
+            "report": self._nothing,
             "select": self._select,
             "clear": self._clear,
             "prelabel-rule": self._rule,

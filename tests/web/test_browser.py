@@ -31,6 +31,7 @@ from tests.support.pages import (
 from tests.support.pictures import flat
 from tests.support.planted import planted
 from tests.support.projects import until
+from tests.support.watched import watch
 
 from everloop.labels import BoxesLabel, decode
 from everloop.loop.run import first_log_in
@@ -57,6 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, Fi
     put = fill(project, tasks=20)
     disagree(project, put.samples[0], {"ann": "dark", "bob": "bright"})
     record(project)
+    watch(project, put)
     with planted(project, put.bundles[0]), pages_of(project) as pages:
         yield pages, put
 
@@ -222,6 +224,28 @@ def test_a_disagreement_is_decided_and_undone_by_keys(
     assert not complaints(browser)
 
 
+def test_an_approver_says_that_they_know_of_an_alarm_and_reads_the_report(
+    browser: "Chrome", served: tuple[Pages, Filled]
+) -> None:
+    from selenium.webdriver.common.by import By
+
+    pages, _ = served
+    _log_in(browser, pages, "approver")
+    browser.get(f"{pages.url}/monitoring")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "form[action$=ack]")) == 4
+    browser.find_element(By.CSS_SELECTOR, "form[action$=ack] button").click()
+    seen(browser, "document.querySelectorAll('form[action$=ack]').length === 3")
+    known = [raised for raised in pages.project.alarms.standing() if raised.acked_by]
+    assert [raised.alarm.level for raised in known] == ["critical"]
+    browser.find_element(By.CSS_SELECTOR, "a[href*='/monitoring/reports/']").click()
+    seen(browser, "document.querySelector('h1').textContent.includes('somebody')")
+    for size, dark, name in ((LAPTOP, False, "laptop"), (PHONE, True, "phone-dark")):
+        sized(browser, size, dark=dark)
+        picture(browser, f"report-{name}")
+    assert not accessible(browser) and complaints(browser) == []
+    sized(browser, LAPTOP)
+
+
 def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
     browser: "Chrome", served: tuple[Pages, Filled]
 ) -> None:
@@ -234,8 +258,8 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
         "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace", "try": "/try",
         "answers": "/data/answers", "similar": f"/data/samples/{put.samples[0]}/similar",
         "map": "/data/map",
-        "me": "/me", "review": "/review", "quality": "/review/quality",
-        "people": "/people", "audit": "/audit", "nothing": "/nothing",
+        "me": "/me", "review": "/review", "quality": "/review/quality", "people": "/people",
+        "monitoring": "/monitoring", "audit": "/audit", "nothing": "/nothing",
     }  # fmt: skip
     found = []
     for name, path in paths.items():
@@ -243,7 +267,7 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
             sized(browser, size, dark=dark)
             browser.get(pages.url + path)
             # The same page in the dark differs by its colours and places alone.
-            if not dark or name in ("loop", "model", "label", "review", "try"):
+            if not dark or name in ("loop", "model", "label", "review", "try", "monitoring"):
                 found += accessible(browser, *(("color-contrast", "target-size") if dark else ()))
             wide = browser.execute_script("return document.documentElement.scrollWidth")
             if wide > size[0]:

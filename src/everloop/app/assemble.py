@@ -122,6 +122,7 @@ def _pages(layout: Layout, policy: WebPolicy) -> KeptServer:
 
 def _receivers(layout: Layout, policy: Policy) -> Receivers:
     names = {name for rule in policy.alerts for name in (*rule.to, *rule.escalate_to)}
+    names |= {*policy.report.to}
     known = {name: os.environ[name] for name in names if name in os.environ}
     secrets = policy.alerting.secrets
     return Receivers(known, layout.project / secrets if secrets else None)

@@ -132,7 +132,8 @@ def test(program: Program, names: tuple[str, ...], path: Path, *, as_json: bool)
 
     project = program.open_project(path)
     rules = project.policy.alerts
-    known = dict.fromkeys(name for rule in rules for name in (*rule.to, *rule.escalate_to))
+    named = [name for rule in rules for name in (*rule.to, *rule.escalate_to)]
+    known = dict.fromkeys((*named, *project.policy.report.to))
     if missing := [name for name in names if name not in known]:
         raise Refused(f"no rule names {missing[0]!r}; named: {', '.join(known) or 'none'}")
     if not known:

@@ -33,6 +33,7 @@ _COMMANDS = {
     "experiment": "Try bundles beside the champion, and see which one is better.",
     "feedback": "Tell what became known of answers: labels, corrections, events.",
     "rollback": "End the canary or the experiment, or go back to the champion before.",
+    "report": "What happened, what the loop did and why, what needs somebody.",
     "alerts": "What stands that somebody should know: list, acknowledge, silence, test.",
     "web": "The pages for people, and who may use them.",
     "audit": "What was decided, sealed: list, verify, export.",

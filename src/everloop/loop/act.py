@@ -12,6 +12,7 @@ from everloop.loop.actions.collect import collect
 from everloop.loop.actions.experiment import end_experiment, experiment, take_out
 from everloop.loop.actions.gate import gate
 from everloop.loop.actions.ingest import ingest
+from everloop.loop.actions.inspect import inspect
 from everloop.loop.actions.jobs import evaluate, reproduce, train, verify
 from everloop.loop.actions.monitor import monitor
 from everloop.loop.actions.prelabel import (
@@ -23,6 +24,7 @@ from everloop.loop.actions.record_answers import record_answers
 from everloop.loop.actions.register import register
 from everloop.loop.actions.relabel import relabel
 from everloop.loop.actions.release import canary, deploy, promote, roll_back, roll_out
+from everloop.loop.actions.report import report
 from everloop.loop.actions.requests import close_request
 from everloop.loop.actions.select import select
 from everloop.loop.actions.snapshot import snapshot
@@ -55,6 +57,8 @@ HANDLERS: Mapping[str, Handler] = {
     "take-out": take_out,
     "end-experiment": end_experiment,
     "monitor": monitor,
+    "inspect": inspect,
+    "report": report,
     "select": select,
     "relabel": relabel,
     "clear": clear_tasks,

@@ -8,6 +8,7 @@ from everloop.action import Entry
 from everloop.alarm import Alarm
 from everloop.loop.decision import Decision
 from everloop.loop.world import World
+from everloop.monitoring.finding import Finding, findings_in
 from everloop.policy import Policy
 
 LOOKED_BACK = timedelta(days=1)
@@ -135,6 +136,35 @@ def not_learnable(seen: Seen) -> Iterator[Alarm]:
         yield Alarm("not-learnable", "", "warning", seen.world.unlearnable, "everloop why")
 
 
+def signals(seen: Seen) -> Iterator[Alarm]:
+    """A signal is over its limit."""
+    for finding in newest_findings(seen.world):
+        if finding.level == "alarm":
+            told = f"{finding.name}: {finding.summary}"
+            told += f" ({finding.slice})" if finding.slice else ""
+            command = finding.action or ""
+            if not command.startswith("everloop "):
+                command = "everloop report"
+            yield Alarm(f"signal-{finding.name}", "", "warning", told, command, "/monitoring")
+
+
+def newest_findings(world: World) -> tuple[Finding, ...]:
+    """Of each signal the newest finding, as long as it is about what is live."""
+    champion = world.release.champion
+    newest: dict[str, Finding] = {}
+    looks = [e for e in world.journal.values() if e.outcome is not None and e.outcome.succeeded]
+    for entry in sorted(looks, key=lambda e: (e.intended_at, _window(e))):
+        # Another model is another story: what was found of the one before is no alarm any more.
+        if entry.action.inputs.get("bundle", champion) == champion and entry.outcome is not None:
+            newest.update((found.name, found) for found in findings_in(entry.outcome.result))
+    return tuple(newest[name] for name in sorted(newest))
+
+
+def _window(entry: Entry) -> int:
+    window = entry.action.inputs.get("window")
+    return window if isinstance(window, int) else 0
+
+
 def captures_behind(seen: Seen) -> Iterator[Alarm]:
     """Captured answers come faster than the store takes them."""
     waiting = len(seen.world.segments)
@@ -155,6 +185,7 @@ KINDS: tuple[Callable[[Seen], Iterable[Alarm]], ...] = (
     source_unreachable,
     privacy_gate,
     not_learnable,
+    signals,
     captures_behind,
 )
 """Each kind of alarm."""

@@ -14,6 +14,7 @@ from everloop.loop.arms.prelabelling import take_prelabels
 from everloop.loop.arms.privacy import clear_tasks
 from everloop.loop.arms.requests import heed_requests
 from everloop.loop.arms.resume import resume
+from everloop.loop.arms.schedule import inspect_service, report_to_people
 from everloop.loop.arms.sources import take_sources
 from everloop.loop.arms.stages import admit, judge, roll_out, verify
 from everloop.loop.decision import MOVES, Decision, is_over
@@ -36,9 +37,11 @@ ARMS: tuple[Arm, ...] = (
     verify,
     roll_out,
     watch,
+    inspect_service,
     clear_tasks,
     take_prelabels,
     ask_people,
+    report_to_people,
 )
 """Every arm of the loop, in the order in which its parts of the life follow each other."""
 

@@ -208,6 +208,16 @@ def monitor(bundle: BundleId, window: int, size: int) -> Action:
     return Action("monitor", {"bundle": bundle, "window": window, "size": size})
 
 
+def inspect(since: datetime, until: datetime) -> Action:
+    """Look at what was served over some time."""
+    return Action("inspect", {"since": since.isoformat(), "until": until.isoformat()})
+
+
+def report(since: datetime, until: datetime) -> Action:
+    """Write the report of some time."""
+    return Action("report", {"since": since.isoformat(), "until": until.isoformat()})
+
+
 def select(bundle: BundleId, window: int, budget: int, purpose: str) -> Action:
     """Choose samples and make label tasks of them.
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from everloop.loop.alarms import newest_findings
 from everloop.loop.controller import LEASE
 from everloop.loop.project import LEASE_TTL, Project
 from everloop.loop.world import World
+from everloop.monitoring.finding import LEVELS
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -43,6 +45,7 @@ def families(project: Project, world: World, now: datetime) -> Iterator[Family]:
     yield from _queues(project, world)
     yield from _release(world)
     yield from _alarms(project, now)
+    yield from _signals(world)
 
 
 def text(found: Iterable[Family]) -> bytes:
@@ -157,3 +160,13 @@ def _alarms(project: Project, now: datetime) -> Iterator[Family]:
     yield _one("everloop_messages_undelivered", "Messages on their way.", len(letters))
     yield _one("everloop_messages_oldest_seconds", "The age of the oldest of them.",
                (now - oldest).total_seconds())  # fmt: skip
+
+
+def _signals(world: World) -> Iterator[Family]:
+    found = newest_findings(world)
+    values = {(f.name,): f.value for f in found if f.value is not None}
+    limits = {(f.name,): f.limit for f in found if f.limit is not None}
+    levels = {(f.name,): float(LEVELS.index(f.level)) for f in found}
+    yield Family("everloop_signal_value", "The newest figure.", "gauge", ("signal",), values)
+    yield Family("everloop_signal_limit", "Its limit.", "gauge", ("signal",), limits)
+    yield Family("everloop_signal_level", "0 calm, 1 note, 2 alarm.", "gauge", ("signal",), levels)

@@ -46,6 +46,9 @@ _STANDING: frozenset[Role] = frozenset({"champion"})
 _VARIANT: frozenset[Role] = frozenset({"variant"})
 _BRIEF = {"timeout_s": "5", "patience_s": "5"}
 """How long a bucket is waited for when it is only looked at."""
+_BY_THE_CLOCK = ("inspect", "report")
+_LOOKS = 3
+"""How many looks and reports back it may look."""
 _WINDOWS = 100
 """How many judged windows back `decide` may look."""
 
@@ -241,6 +244,8 @@ def _journal(
     entries = dict(journal.entries(_LASTING))
     entries.update((entry.action.key, entry) for entry in journal.latest("monitor", _WINDOWS))
     entries.update(journal.unfinished())
+    for kind in _BY_THE_CLOCK:
+        entries.update((entry.action.key, entry) for entry in journal.latest(kind, _LOOKS))
     named = [
         kinds.ingest(source.path, source.listing).key
         for source in sources

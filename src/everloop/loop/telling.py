@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from everloop.action import Entry
 from everloop.ids import Json
-from everloop.loop.controller import Step
 from everloop.loop.decide import decide
 from everloop.loop.project import Project
 from everloop.loop.world import World
+
+if TYPE_CHECKING:
+    from everloop.loop.controller import Step
 
 _LOOKED_BACK = 500
 """Entries of the journal among which each arm's last Action is looked for."""
@@ -51,7 +54,7 @@ def arms_now(project: Project, world: World) -> Sequence[ArmNow]:
     ]
 
 
-def describe_step(step: Step, now: datetime) -> str:
+def describe_step(step: "Step", now: datetime) -> str:
     """A line about an Action that was just attempted."""
     kind = step.decision.action.kind if step.decision.action else "-"
     outcome = step.outcome
@@ -59,7 +62,7 @@ def describe_step(step: Step, now: datetime) -> str:
     return f"{now.astimezone():%H:%M:%S}  {kind:<15} {step.decision.reason}  ->  {told}"
 
 
-def step_as_json(step: Step, now: datetime) -> Mapping[str, Json]:
+def step_as_json(step: "Step", now: datetime) -> Mapping[str, Json]:
     """The same for programs."""
     action = step.decision.action
     assert action is not None  # noqa: S101 - a step has acted

@@ -31,6 +31,7 @@ NAVIGATION: Sequence[tuple[str, str, frozenset[Role]]] = (
     ("/review", "Review", _AUDIT),
     ("/models", "Models", _ALL),
     ("/releases", "Releases", _ALL),
+    ("/monitoring", "Monitoring", _ALL),
     ("/data", "Data", _ALL),
     ("/trace", "Trace", _ALL),
     ("/try", "Try it", _ALL | _LABEL),

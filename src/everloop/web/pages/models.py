@@ -13,7 +13,7 @@ from everloop.web.drawing import page
 from everloop.web.views.models import compared, model_rows, model_view
 
 _LONGEST_COMMENT = 2000
-_CARD_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
+CARD_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox"
 """A card carries its own style and pictures, and nothing in it may run."""
 
 
@@ -71,7 +71,7 @@ def show_card(asked: Asked) -> Answer:
     path = asked.project.layout.cards / f"{model.bundle}.html"
     if not path.is_file():
         raise nothing_there(f"card of model {model.bundle[:8]} yet")
-    return Answer(path.read_bytes(), headers={"Content-Security-Policy": _CARD_POLICY})
+    return Answer(path.read_bytes(), headers={"Content-Security-Policy": CARD_POLICY})
 
 
 def sign(asked: Asked) -> Answer:

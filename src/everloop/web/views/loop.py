@@ -23,7 +23,7 @@ _STAGES: Sequence[tuple[str, str, tuple[str, ...]]] = (
     ("Approve", "registered, and approved by rule or by a person", ("admit",)),
     ("Verify", "the same answers through its own live service", ("verify",)),
     ("Roll out", "traffic moves step by step, or back", ("roll-out", "guard", "experiment")),
-    ("Watch", "drift, and what the accuracy is likely to be", ("monitor",)),
+    ("Watch", "drift, and what the accuracy is likely to be", ("monitor", "inspect", "report")),
 )
 _UNDER_WAY = " is under way"
 """In an arm's reason: it waits for what it has begun itself."""
