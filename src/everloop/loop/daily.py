@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from everloop.action import Entry
+from everloop.alarm import LEVELS as ALARM_LEVELS
 from everloop.errors import Refused
 from everloop.evaluation.cards.blocks import (
     Block,
@@ -115,23 +116,20 @@ def _milliseconds(figure: float | None) -> str:
 
 
 def _needs(standing: Sequence[Raised]) -> Iterator[Block]:
-    open_now = [raised for raised in standing if raised.acked_at is None and raised.alarm.passes]
-    happened = [
-        raised for raised in standing if raised.acked_at is None and not raised.alarm.passes
-    ]
-    if not open_now:
+    unknown = [raised for raised in standing if raised.acked_at is None]
+    if not unknown:
         yield Paragraph("Nothing waits for anybody.")
-    for group in (open_now, happened):
-        if group:
-            yield Grid(
-                ("how urgent", "what", "since", "look or act"),
-                tuple(
-                    (r.alarm.level, r.alarm.summary, _moment(r.opened_at), r.alarm.command)
-                    for r in group[:_TOLD]
-                ),
-            )
-        if len(group) > _TOLD:
-            yield Paragraph(f"And {len(group) - _TOLD} more: everloop alerts list")
+        return
+    loud = sorted(unknown, key=lambda raised: -ALARM_LEVELS.index(raised.alarm.level))
+    yield Grid(
+        ("how urgent", "what", "since", "look or act"),
+        tuple(
+            (r.alarm.level, r.alarm.summary, _moment(r.opened_at), r.alarm.command)
+            for r in loud[:_TOLD]
+        ),
+    )
+    if len(loud) > _TOLD:
+        yield Paragraph(f"And {len(loud) - _TOLD} more: everloop alerts list")
 
 
 def _did(entries: Sequence[Entry]) -> Iterator[Block]:
