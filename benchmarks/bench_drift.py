@@ -27,10 +27,10 @@ from scipy.stats import rankdata
 from torch import nn
 
 from everloop.evaluation.robustness.pictures import DAMAGES
-from everloop.monitoring.accuracy import estimate
 from everloop.monitoring.drift import compare
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.looks import first_alarm
+from everloop.monitoring.period import Limits, weigh
 from everloop.monitoring.profile import Seen
 from everloop.monitoring.reference import Known, build_reference, read_reference
 from everloop.monitoring.watch import Watch
@@ -42,6 +42,8 @@ DAMAGED = ("gaussian-noise", "blur", "rotation", "brightness", "darkness", "cont
 SEVERITIES = (1, 3, 5)
 SIZES = (20, 50, 100, 200, 500, 1000)
 RATE, HARM = 0.05, 0.05
+_AGAIN = 5
+"""How often the unshifted stream is cut into windows anew."""
 _EPOCHS = {"digits": 25, "math_symbols": 12, "groceries": 40}
 
 Pictures = NDArray[np.uint8]
@@ -260,7 +262,7 @@ def measure(made: World, counts: Counts, random: np.random.Generator) -> None:
     """Add one seed."""
     watch = made.watch
     counts.accuracy.append(float(made.plain.right.mean()))
-    for size in SIZES:
+    for size in SIZES * _AGAIN:
         for seen in windows(made.plain, size, random):
             drift = compare(watch, watch.sketch(seen), RATE)
             counts.false[size].append(drift.drifted)
@@ -298,8 +300,10 @@ def _weigh(
     made: World, stream: Stream, counts: Counts, random: np.random.Generator, *, harmful: bool
 ) -> None:
     """Harm and accuracy from 100 answers without labels."""
-    _, which = stream.draw(min(100, len(stream.right)), random)
-    found = estimate(made.watch.reference, stream.values[which], made.watch.task)
+    seen, which = stream.draw(min(100, len(stream.right)), random)
+    limits = Limits(RATE, HARM)
+    sketch = made.watch.sketch(seen)
+    found = weigh(made.watch, sketch, limits, stream.values[which]).accuracy
     counts.scores.append((found.drop, harmful, stream.name))
     kind = "covariate" if stream.covariate else stream.name
     counts.errors[kind].append(found.value - float(stream.right[which].mean()))

@@ -2,9 +2,9 @@
 
     python benchmarks/bench_monitor_speed.py [--peer /path/to/python]
 
-`--peer` is the interpreter of an environment with evidently in it (`pip install evidently`);
-without it only our own side is measured. Each side runs in a process of its own; seconds are of the
-processor, memory is the largest the process had beyond the data itself.
+`--peer` is the interpreter of an environment with evidently in it (`pip install evidently
+"pandas<3"`); without it only our own side is measured. Each side runs in a process of its own;
+seconds are of the processor, memory is the largest the process had beyond the data itself.
 """
 
 import argparse
@@ -176,9 +176,7 @@ def live(folder: Path) -> None:
     """What a captured answer costs, and what a long period does."""
     from everloop.data.sketches import Sketches
     from everloop.loop.watching import merge_sketches, sketch_of
-    from everloop.monitoring.drift import compare
-    from everloop.monitoring.period import judge_period
-    from everloop.monitoring.signal import Limits
+    from everloop.monitoring.period import Limits, findings_of, weigh
     from everloop.monitoring.sketch import Sketch, merged
     from everloop_runtime.ids import BundleId
 
@@ -201,8 +199,8 @@ def live(folder: Path) -> None:
     def asked() -> Any:
         found = sketches.period(bundle, _START - timedelta(days=1), now)
         whole = merged([Sketch.unpacked(part) for part in found.sketches])
-        drift = compare(watch, whole, RATE)
-        judge_period(watch, whole, drift, Limits(RATE, 0.05))
+        limits = Limits(RATE, 0.05)
+        findings_of(weigh(watch, whole, limits), limits)
         return found
 
     for how in ("as they came", "with the hours that are over rolled"):

@@ -13,8 +13,9 @@ from everloop.loop.windows import since
 from everloop.monitoring.finding import Finding
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.looks import first_alarm, looks
+from everloop.monitoring.period import Limits
 from everloop.monitoring.reference import Known, build_reference, read_reference
-from everloop.monitoring.signal import Limits, judge_window
+from everloop.monitoring.signal import judge_window
 from everloop.monitoring.signals.concept import detect
 from everloop.monitoring.signals.known_accuracy import known_accuracy
 from everloop.monitoring.signals.label_shift import priors

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from everloop.ids import BundleId
 from everloop.loop.project import Project
 from everloop.loop.watching import limits_of, watched
-from everloop.monitoring.drift import Drift, compare
+from everloop.monitoring.drift import Drift
 from everloop.monitoring.finding import Finding, findings_in
 from everloop.monitoring.looks import Alarm, first_alarm
-from everloop.monitoring.period import judge_period
+from everloop.monitoring.period import findings_of, weigh
 from everloop.monitoring.sketch import Sketch, merged
 
 _BACK = 100
@@ -84,5 +84,5 @@ def over(project: Project, bundle: BundleId, now: datetime, period: timedelta) -
     sketch = merged([Sketch.unpacked(part) for part in found.sketches])
     of = watched(project, bundle)
     limits = limits_of(project)
-    drift = compare(of.watch, sketch, limits.false_alarm_rate)
-    return Over(*told, judge_period(of.watch, sketch, drift, limits), drift)
+    weighed = weigh(of.watch, sketch, limits)
+    return Over(*told, findings_of(weighed, limits), weighed.drift)

@@ -13,8 +13,8 @@ from everloop.errors import Refused, Unavailable
 from everloop.ids import BundleId, SampleId
 from everloop.loop.project import Project
 from everloop.monitoring.inputs import input_figures
+from everloop.monitoring.period import Limits
 from everloop.monitoring.reference import Reference, read_reference
-from everloop.monitoring.signal import Limits
 from everloop.monitoring.sketch import Sketch, merged
 from everloop.monitoring.watch import Watch
 from everloop.tasks.task import learnable
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_GIVEN = "shadow"
+_EMBEDDINGS = 4000
+"""Of one segment, spread over it."""
+_UNSEEN = "shadow"
 """The role whose answers nobody got: they are watched by the rollout."""
 
 
@@ -73,7 +75,7 @@ def sketch_segment(project: Project, segment: str, records: Sequence[Captured]) 
     """
     answers: dict[BundleId, list[Captured]] = {}
     for record in records:
-        if record.status == "ok" and record.role != _GIVEN:
+        if record.status == "ok" and record.role != _UNSEEN:
             answers.setdefault(record.bundle, []).append(record)
     kept = 0
     for bundle, given in answers.items():
@@ -91,11 +93,15 @@ def sketch_segment(project: Project, segment: str, records: Sequence[Captured]) 
 
 
 def sketch_of(of: Watched, records: Sequence[Captured], most: int) -> Sketch:
-    """The sketch of answered requests of one bundle; at most so many of their inputs are read."""
+    """The sketch of answered requests of one bundle; at most so many of their inputs are read.
+
+    Of many answers not all embeddings are taken, which are most of the work.
+    """
     step = max(1, len(records) // most) if most else len(records)
     looked_at = [record.image for record in records[::step]][:most]
     values = _matrix([record.probabilities for record in records])
-    embeddings = _matrix([record.embedding for record in records])
+    some = records[:: -(-len(records) // _EMBEDDINGS)]
+    embeddings = _matrix([record.embedding for record in some])
     return of.watch.sketch(of.watch.see(values, embeddings, _figures(looked_at, of.spec)))
 
 

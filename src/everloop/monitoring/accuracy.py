@@ -1,17 +1,21 @@
 """How accurate is the live model, without labels?
 
-Two estimates from confidence alone, each set so that it gives the known accuracy on the hold-out:
+Three estimates, each set so that it gives the known accuracy on the hold-out:
 
 - *average thresholded confidence* (Garg et al. 2022): the share of answers more confident than
   the threshold that as many hold-out answers exceed as are right;
 - *calibrated confidence*: the mean confidence after the one temperature (Guo et al. 2017) at which
-  the hold-out's mean confidence equals its accuracy.
+  the hold-out's mean confidence equals its accuracy;
+- *moved answers*: the accuracy less twice the share of wrong answers for each part by which the
+  answers' figures moved beyond chance. Our own, from what the benchmark shows: the confidence of a
+  model that is seldom wrong tells harm from harmless by itself, that of one that is often wrong
+  hardly does, and then it is the movement that tells. Where only the shares of the classes
+  changed it says nothing.
 
-The lower of the two is taken (of answers that are not one class of several, the first alone):
-under drift networks tend to be too sure of themselves, which the second cannot see; where they stay
-calibrated the first is too low, and people are asked once in vain. Both see only a change that the
-model itself is less sure about: new classes and changed meanings of labels can escape them, which
-is what audits are for.
+The lowest is taken (of answers that are not one class of several, the second is left out): under
+drift networks tend to be too sure of themselves, which the second cannot see; where they stay
+calibrated the first is too low, and people are asked once in vain. New classes and changed meanings
+of labels can escape all three, which is what audits are for.
 """
 
 import math
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_WORTH = 2.0
 _Z95_ONE_SIDED = 1.6448536269514722
 
 
@@ -42,9 +47,10 @@ class EstimatedAccuracy:
     """The estimate for one window."""
 
     value: float
-    """The lower of the two."""
+    """The lowest."""
     thresholded: float
     calibrated: float
+    moved: float
     reference: float
     """The accuracy on the hold-out."""
     answers: int
@@ -70,9 +76,9 @@ class EstimatedAccuracy:
 
 
 def estimate(
-    reference: Reference, values: "NDArray[np.float32]", task: Judged
+    reference: Reference, values: "NDArray[np.float32]", task: Judged, moved: float = 0.0
 ) -> EstimatedAccuracy:
-    """The estimated accuracy of a window's answers, `[n, ...]`.
+    """The estimated accuracy of a window's answers, `[n, ...]`, which `moved` so far (see `Drift`).
 
     Where the kind of answer has no confidence nothing can be estimated: it is that of the hold-out.
     """
@@ -83,12 +89,14 @@ def estimate(
     if np.isfinite(held).all() and np.isfinite(given).all():
         threshold = float(np.quantile(held, 1 - reference.accuracy))
         thresholded = calibrated = float((given >= threshold).mean())
+    else:
+        moved = 0.0
     if task.answer()["kind"] == ClassProbabilities.name:
         calibrated = float(cooled(values, reference.temperature(task)).mean())
-    return _of(reference, thresholded, calibrated, len(values))
+    return _of(reference, thresholded, calibrated, moved, len(values))
 
 
-def estimate_from_sketch(watch: Watch, sketch: Sketch) -> EstimatedAccuracy:
+def estimate_from_sketch(watch: Watch, sketch: Sketch, moved: float = 0.0) -> EstimatedAccuracy:
     """The same of at least one answer in a sketch; the threshold is the nearest edge of a bin."""
     import numpy as np
 
@@ -103,18 +111,23 @@ def estimate_from_sketch(watch: Watch, sketch: Sketch) -> EstimatedAccuracy:
         )
         edge = int(np.abs(held - accuracy).argmin())
         thresholded = calibrated = float(np.clip(given[edge] + accuracy - held[edge], 0, 1))
+    else:
+        moved = 0.0
     if CALIBRATED in names:
         calibrated = float(sketch.means[names.index(CALIBRATED)])
-    return _of(reference, thresholded, calibrated, sketch.answers)
+    return _of(reference, thresholded, calibrated, moved, sketch.answers)
 
 
 def _of(
-    reference: Reference, thresholded: float, calibrated: float, answers: int
+    reference: Reference, thresholded: float, calibrated: float, moved: float, answers: int
 ) -> EstimatedAccuracy:
+    accuracy = reference.accuracy
+    by_movement = max(0.0, accuracy - _WORTH * (1 - accuracy) * moved)
     return EstimatedAccuracy(
-        value=min(thresholded, calibrated),
+        value=min(thresholded, calibrated, by_movement),
         thresholded=thresholded,
         calibrated=calibrated,
+        moved=by_movement,
         reference=reference.accuracy,
         answers=answers,
         held_out=len(reference.correct),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FAMILIES = ("answers", "embedding", "inputs")
 JOINT = "joint"
+_CHANCE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Drift:
     """Its Kolmogorov-Smirnov distance, 0 to 1."""
     families: Mapping[str, float] = field(default_factory=dict)
     """The p-value of each of the four tests, corrected for its own figures only."""
+    moved: float = 0.0
+    """By how much more than chance the answers' figures moved: the largest of their distances, less
+    what a twentieth of unchanged periods exceeds."""
 
 
 def compare(watch: Watch, sketch: Sketch, false_alarm_rate: float) -> Drift:
@@ -50,7 +54,7 @@ def compare(watch: Watch, sketch: Sketch, false_alarm_rate: float) -> Drift:
 
     profile = watch.profile
     distances, effective = _distances(profile.holdout, sketch)
-    moved = distances * np.sqrt(effective)
+    strength = distances * np.sqrt(effective)
     kinds = np.array(profile.families)
     families: dict[str, float] = {}
     tops: list[tuple[float, float, int]] = []
@@ -58,16 +62,28 @@ def compare(watch: Watch, sketch: Sketch, false_alarm_rate: float) -> Drift:
         rows = np.flatnonzero(kinds == family)
         if len(rows):
             # Of one size, the one that moved most has the smallest p-value.
-            top = int(rows[moved[rows].argmax()])
+            top = int(rows[strength[rows].argmax()])
             value = float(kstwo.sf(distances[top], max(np.rint(effective[top]), 1)))
             families[family] = min(1.0, value * len(rows))
             # Where several are beyond what a float can tell, the largest distance names it.
             tops.append((families[family], -float(distances[top]), top))
     held_out = profile.holdout.answers
-    families[JOINT] = profile.waves.p_value(sketch.moments, sketch.answers, held_out)
+    families[JOINT] = profile.waves.p_value(sketch.moments, held_out)
     p_value = min(1.0, min(families.values()) * len(families))
     _, apart, row = min(tops)
-    return Drift(p_value < false_alarm_rate, p_value, profile.grid.names[row], -apart, families)
+    moved = _beyond_chance(distances[kinds == FAMILIES[0]], effective[kinds == FAMILIES[0]])
+    name = profile.grid.names[row]
+    return Drift(p_value < false_alarm_rate, p_value, name, -apart, families, moved)
+
+
+def _beyond_chance(distances: "NDArray[np.float64]", effective: "NDArray[np.float64]") -> float:
+    import numpy as np
+
+    if not len(distances) or not effective.min() > 0:
+        return 0.0
+    # The first term of Kolmogorov's series, which is a bound.
+    chance = np.sqrt(np.log(2 * len(distances) / _CHANCE) / (2 * effective))
+    return max(0.0, float((distances - chance).max()))
 
 
 def _distances(before: Sketch, now: Sketch) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":

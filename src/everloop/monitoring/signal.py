@@ -1,19 +1,17 @@
 """One window judged: what changed, whether it hurts, and what each signal says of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from everloop.ids import Json, SampleId
-from everloop.monitoring.accuracy import EstimatedAccuracy, estimate
-from everloop.monitoring.drift import Drift, compare
-from everloop.monitoring.finding import Cause, Finding
+from everloop.monitoring.accuracy import EstimatedAccuracy
+from everloop.monitoring.drift import Drift
+from everloop.monitoring.finding import Finding
+from everloop.monitoring.period import Limits, findings_of, weigh
 from everloop.monitoring.profile import Seen
-from everloop.monitoring.signals.harm import estimated_harm
-from everloop.monitoring.signals.input_drift import input_drift, most_unlike
-from everloop.monitoring.signals.label_shift import label_shift
-from everloop.monitoring.signals.quality import data_quality
+from everloop.monitoring.signals.input_drift import most_unlike
 from everloop.monitoring.watch import Watch
 
 if TYPE_CHECKING:
@@ -69,60 +67,27 @@ class Signal:
             "estimated_accuracy": self.accuracy.value,
             "thresholded": self.accuracy.thresholded,
             "calibrated": self.accuracy.calibrated,
+            "moved": self.accuracy.moved,
             "reference_accuracy": self.accuracy.reference,
             "findings": told,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the policy says of signals."""
-
-    false_alarm_rate: float
-    harm: float
-    classes: tuple[str, ...] = ()
-    """The names of the classes, for those who read what is found."""
-
-
 def judge_window(watch: Watch, window: "Window", found: Seen, index: int, limits: Limits) -> Signal:
     """The signal of a window that has at least one answer; `found` are its figures."""
-    sketch = watch.sketch(found)
-    rate = limits.false_alarm_rate
-    drift = compare(watch, sketch, rate)
-    values = watch.shaped(window.values)
-    accuracy = estimate(watch.reference, values, watch.task)
-    signal = Signal(
+    told = weigh(watch, watch.sketch(found), limits, watch.shaped(window.values))
+    drift = told.drift
+    telling = _telling(watch, window, found) if drift.drifted else ()
+    return Signal(
         index=index,
         answers=len(window.ids),
         first_at=window.at[0],
         last_at=window.at[-1],
         drift=drift,
-        accuracy=accuracy,
+        accuracy=told.accuracy,
         harm=limits.harm,
+        findings=findings_of(told, limits, telling),
     )
-    quality = data_quality(watch, sketch, rate)
-    shift = label_shift(watch, sketch, rate, limits.classes)
-    cause = likely_cause(drift, quality, shift)
-    telling = _telling(watch, window, found) if drift.drifted else ()
-    findings = (
-        quality,
-        input_drift(drift, rate, telling, cause),
-        shift,
-        estimated_harm(accuracy, limits.harm, drifted=drift.drifted, telling=telling, cause=cause),
-    )
-    return replace(signal, findings=findings)
-
-
-def likely_cause(drift: Drift, quality: Finding, shift: Finding) -> Cause:
-    """What is likely behind a change: broken inputs before other classes before other inputs.
-
-    Other shares of the classes alone leave the inputs' own figures as they were.
-    """
-    if quality.level != "calm":
-        return "quality"
-    if shift.level != "calm" and drift.families.get("inputs", 1.0) > drift.p_value:
-        return "prior"
-    return "input"
 
 
 def _telling(watch: Watch, window: "Window", found: Seen) -> Sequence[SampleId]:

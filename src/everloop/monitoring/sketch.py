@@ -25,7 +25,10 @@ BINS = 128
 """Of each figure; one more is for what is missing."""
 _HEAD = struct.Struct("<4sII")
 _MAGIC = b"EVS1"
-_CELLS = 4096
+_LARGEST = 2**32 - 1
+_CELLS = 65_536
+_UNSURE = 255
+"""Stands for the bin of a cell with an edge in it."""
 _STEEP = 1e30
 """Cells that would be narrower than this many to one are no use."""
 _MANY = 20_000
@@ -62,7 +65,8 @@ class Grid:
             values = np.asarray(figures[name], np.float32)
             bins = self._places[row].bins(values)
             counts[row] = np.bincount(bins, minlength=BINS + 1)
-            sums[row] = np.nansum(values, dtype=np.float64)
+            total = values.sum(dtype=np.float64)
+            sums[row] = np.nansum(values, dtype=np.float64) if np.isnan(total) else total
         return Sketch(counts, sums, np.zeros(0))
 
     def bins(self, name: str, values: "NDArray[np.float32]") -> "NDArray[np.integer]":
@@ -89,9 +93,14 @@ class Sketch:
         return merged([self, other])
 
     def packed(self) -> bytes:
-        """As bytes: small, since most bins of few answers are empty."""
+        """As bytes: small, since most bins of few answers are empty.
+
+        `Refused` where one bin counts 2^32.
+        """
         sizes = (len(self.counts), len(self.moments))
-        parts = (self.counts.astype("<i8"), self.sums.astype("<f8"), self.moments.astype("<f8"))
+        if self.counts.max(initial=0) > _LARGEST:
+            raise Refused(f"a sketch of {self.answers} answers is too large to be kept")
+        parts = (self.counts.astype("<u4"), self.sums.astype("<f8"), self.moments.astype("<f8"))
         return _HEAD.pack(_MAGIC, *sizes) + zlib.compress(
             b"".join(part.tobytes() for part in parts), 1
         )
@@ -104,15 +113,15 @@ class Sketch:
         try:
             magic, figures, moments = _HEAD.unpack_from(data)
             cells = figures * (BINS + 1)
-            size = 8 * (cells + figures + moments)
+            size = 4 * cells + 8 * (figures + moments)
             unzip = zlib.decompressobj()
             plain = unzip.decompress(data[_HEAD.size :], size + 1)
         except (struct.error, zlib.error) as error:
             raise Refused(f"these {len(data)} bytes are no sketch: {error}") from error
         if magic != _MAGIC or len(plain) != size or not unzip.eof:
             raise Refused(f"these {len(data)} bytes are no sketch of {figures} figures")
-        counts = np.frombuffer(plain, "<i8", cells).reshape(figures, BINS + 1)
-        rest = np.frombuffer(plain, "<f8", offset=8 * cells)
+        counts = np.frombuffer(plain, "<u4", cells).reshape(figures, BINS + 1).astype(np.int64)
+        rest = np.frombuffer(plain, "<f8", offset=4 * cells)
         return Sketch(counts, rest[:figures], rest[figures:])
 
     @property
@@ -162,19 +171,17 @@ class _Places:
         self._scale, self._low = np.float32(scale), np.float32(low)
         # The very arithmetic that places values places edges: a cell without an edge is one bin.
         cells = self._cells(finite)
-        self._unsure = np.zeros(_CELLS, bool)
-        self._unsure[cells] = True
-        held = np.bincount(cells, minlength=_CELLS)
-        self._bin = np.cumsum(held).astype(np.uint8)
+        self._bin = np.cumsum(np.bincount(cells, minlength=_CELLS)).astype(np.uint8)
+        self._bin[cells] = _UNSURE
 
-    def _cells(self, values: "NDArray[np.float32]") -> "NDArray[np.int16]":
+    def _cells(self, values: "NDArray[np.float32]") -> "NDArray[np.uint16]":
         import numpy as np
 
         scaled = values - self._low
         scaled *= self._scale
         scaled += np.float32(1)
         np.clip(scaled, 0, _CELLS - 1, out=scaled)
-        return scaled.astype(np.int16)
+        return scaled.astype(np.uint16)
 
     def bins(self, values: "NDArray[np.float32]") -> "NDArray[np.integer]":
         """The number of edges below each value, `BINS` for NaN."""
@@ -185,8 +192,8 @@ class _Places:
             found[np.isnan(values)] = BINS
             return found
         cells = self._cells(values)
-        quick = self._bin[cells]
-        (unsure,) = np.nonzero(self._unsure[cells])
+        quick = self._bin.take(cells)
+        (unsure,) = np.nonzero(quick == _UNSURE)
         quick[unsure] = np.searchsorted(self._edges, values[unsure], side="left")
         return quick
 

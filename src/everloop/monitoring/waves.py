@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _WAVES = 64
 _PAIRS = 2000
+_MOST = 2000
+"""Answers of one sketch whose waves are added up."""
 _SEED = 20120301
 
 
@@ -49,11 +51,16 @@ class Waves:
         return Waves(directions, seen.mean(axis=0), cumulants)
 
     def sums(self, projected: "NDArray[np.float32]") -> "NDArray[np.float64]":
-        """Of the cosines and sines of `[n, P]`, `[128]`."""
-        found: NDArray[np.float64] = _seen(projected, self.directions).sum(axis=0)
-        return found
+        """Of the cosines and sines of `[n, P]`, and of how many that were, `[129]`.
 
-    def p_value(self, sums: "NDArray[np.float64]", count: int, held_out: int) -> float:
+        Of many only some are taken, spread over them: 128 waves cost more than all other figures.
+        """
+        import numpy as np
+
+        some = projected[:: -(-len(projected) // _MOST) or 1]
+        return np.append(_seen(some, self.directions).sum(axis=0), len(some))
+
+    def p_value(self, sums: "NDArray[np.float64]", held_out: int) -> float:
         """How likely so large a discrepancy is when nothing changed.
 
         Without a change it is a weighted sum of chi-squares; approximated by its first three
@@ -61,9 +68,10 @@ class Waves:
         """
         from scipy.stats import chi2
 
+        *_, count = sums
         if not count or not self.cumulants[1] > 0:
             return 1.0
-        apart = sums / count - self.mean
+        apart = sums[:-1] / count - self.mean
         size = count * held_out / (count + held_out)
         found = size * float(apart @ apart)
         mean, variance, skew = self.cumulants * (1.0, 2.0, 8.0)

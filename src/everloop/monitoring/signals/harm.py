@@ -21,7 +21,8 @@ def estimated_harm(
 
     The estimates' disagreement is told as what is not known.
     """
-    apart = abs(accuracy.thresholded - accuracy.calibrated)
+    estimates = (accuracy.thresholded, accuracy.calibrated, accuracy.moved)
+    apart = max(estimates) - min(estimates)
     told = (
         f"estimated accuracy {accuracy.value:.3f} (estimates apart by {apart:.3f}), "
         f"{accuracy.reference:.3f} on the hold-out"
