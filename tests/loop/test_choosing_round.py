@@ -168,6 +168,19 @@ def test_what_is_drawn_at_random_is_marked_and_tells_how_good_the_live_model_is(
     assert told["accuracy_between"][0] < right / len(drawn) < told["accuracy_between"][1]
 
 
+def test_people_are_asked_about_what_somebody_chose_but_not_for_the_holdout(life: Life) -> None:
+    samples = [sample_id(noise(n)) for n in range(12)]
+    places = life.project.data.samples.places(samples)
+    free = {name for name in samples if places[name].side != "holdout"}
+    assert free and len(free) < 12
+    unknown = SampleId("e" * 64)
+    outcome = life.do(kinds.select_chosen(life.bundle, [*samples, unknown], "one"))
+    assert outcome.result["train"] == len(free)
+    tasks = life.project.queue.shown(100)
+    assert {task.sample for task in tasks} == free
+    assert all(task.suggestion == CLASSES[0] and not task.drawn for task in tasks)
+
+
 def test_the_first_round_asks_about_what_has_no_label_without_offering_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.pages import HOSTILE, Filled, Pages, fill, pages_of, things_project
+from tests.support.pages import HOSTILE, Filled, Pages, fill, now, pages_of, things_project
 
+from everloop.loop.controller import acquire
 from everloop.state.access import ROLES, Role
+from everloop.web.asked import mapping
 from everloop.web.pages.entrance import Entrance
 from everloop.web.table import routes
 from everloop.web.tries import Tries
@@ -142,6 +144,30 @@ def test_answers_are_looked_through_and_nonsense_is_told(served: tuple[Pages, Fi
         assert "No answer fits" in client.get("/data/answers?label=%27%20OR%201%3D1").text
         assert "has not answered" in client.get(f"/data/samples/{put.samples[0]}/similar").text
         assert "No model is live" in client.get("/data/map").text
+
+
+def test_people_are_asked_about_chosen_answers(tmp_path: Path) -> None:
+    project = things_project(tmp_path / "things")
+    put = fill(project)
+    with pages_of(project) as pages, _log_in(pages, "approver") as client:
+        nothing = {"csrf": _csrf(client), "nonsense!": "chosen", "x": "y"}
+        chosen = {**nothing, put.samples[3]: "chosen"}
+        refused = client.post("/data/answers/ask", data=chosen)
+        assert refused.status_code == 422 and "no model is live" in refused.text
+        fence = acquire(project, now())
+        assert fence is not None
+        project.releases.set_champion(put.bundles[0], "a test", fence, now())
+        refused = client.post("/data/answers/ask", data=nothing)
+        assert refused.status_code == 422 and "no picture was chosen" in refused.text
+        sent = client.post("/data/answers/ask", data=chosen)
+        assert sent.status_code == 303
+        (request,) = project.requests.pending()
+        wanted = mapping(request.inputs["inputs"])
+        assert (wanted["purpose"], wanted["samples"]) == ("chosen", [put.samples[3]])
+        page = client.get(sent.headers["location"]).text
+        assert "next turns" in page and "choose p29" in page
+        project.requests.done(request.id, "done", fence, now())
+        assert "Asking people: done." in client.get(sent.headers["location"]).text
 
 
 def test_pages_run_nothing_inline_and_may_not_be_framed(served: tuple[Pages, Filled]) -> None:

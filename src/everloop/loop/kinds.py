@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from everloop.action import Action
-from everloop.ids import ActionKey, BundleId, Json, PolicyVersion, SnapshotId
+from everloop.ids import ActionKey, BundleId, Json, PolicyVersion, SampleId, SnapshotId
 from everloop.policy import Policy, Strategy
 from everloop.state.releases import Mode
 from everloop_runtime.ids import digest_json
@@ -247,6 +247,12 @@ def select_on_request(bundle: BundleId, budget: int, request: str) -> Action:
     """Open a round of labelling because a person asked."""
     inputs: dict[str, Json] = {"bundle": bundle, "budget": budget, "purpose": "asked"}
     return Action("select", {**inputs, "request": request})
+
+
+def select_chosen(bundle: BundleId, samples: Sequence[SampleId], request: str) -> Action:
+    """Ask people about the samples that somebody chose."""
+    inputs: dict[str, Json] = {"bundle": bundle, "budget": len(samples), "purpose": "chosen"}
+    return Action("select", {**inputs, "samples": list(samples), "request": request})
 
 
 def calibrate_prelabels(bundle: BundleId, evaluation: str, precision: float) -> Action:

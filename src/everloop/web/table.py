@@ -71,6 +71,7 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("GET", "/data/samples/{sample}/image", LOOKS, data.thumbnail),
         Route("GET", "/data/samples/{sample}/similar", LOOKS, answers.show_similar),
         Route("GET", "/data/answers", LOOKS, answers.show),
+        Route("POST", "/data/answers/ask", DECIDES, answers.ask_people, most=_FORM),
         Route("GET", "/data/map", LOOKS, answers.show_map),
         Route("GET", "/trace", LOOKS, trace.show),
         Route("GET", "/trace/{prediction}", LOOKS, trace.show_one),

@@ -7,6 +7,7 @@ from typing import Any
 
 from everloop.action import Action, Outcome
 from everloop.data.pool import Pool, unanswered, unlabelled
+from everloop.errors import Refused
 from everloop.ids import BundleId, Json, SampleId
 from everloop.labelling.overlap import Row
 from everloop.labelling.select import choose, draw
@@ -32,7 +33,8 @@ def select(project: Project, turn: Turn, action: Action) -> Outcome:
 
     To teach: part of the round is drawn at random from the hold-out's side, so that evaluation
     follows the world without bias, and a small part at random to learn from; the rest is what
-    teaches most. To audit: all are drawn at random. What the privacy gate holds back is left out.
+    teaches most. To audit: all are drawn at random. Or what somebody chose. What the privacy gate
+    holds back is left out.
     """
     if made := sum(project.queue.counts(action.key).values()):
         return Outcome(final=True, result={"tasks": made})
@@ -127,6 +129,8 @@ def _choose(
     seed = _seed(action)
     if action.inputs["purpose"] == "audit":
         return [("audit", True, draw(pool, budget, seed))]
+    if action.inputs["purpose"] == "chosen":
+        return [("train", False, _chosen(project, action))]
     holdout = round(budget * policy.holdout_share)
     chosen = choose(
         pool,
@@ -143,6 +147,18 @@ def _choose(
         ("train", True, chosen.random),
     ]
     return [*taught, ("holdout", True, chosen.holdout)]
+
+
+def _chosen(project: Project, action: Action) -> list[SampleId]:
+    """What somebody chose, of the training side: hold-outs are drawn at random alone."""
+    named = action.inputs["samples"]
+    assert isinstance(named, list)  # noqa: S101 - `kinds.select_chosen` wrote it
+    samples = [SampleId(str(name)) for name in named]
+    places = project.data.samples.places(samples)
+    free = [name for name in samples if name in places and places[name].side != "holdout"]
+    if not free:
+        raise Refused("none of them is there to learn from: hold-out samples are drawn at random")
+    return free
 
 
 def _bundle_of(action: Action) -> str | None:

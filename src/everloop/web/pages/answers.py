@@ -1,16 +1,20 @@
 """Captured answers looked through, what looks alike, and the map of what the live model saw."""
 
 from everloop.data.browsing import browse, seen_alike
-from everloop.ids import BundleId
+from everloop.errors import Refused
+from everloop.ids import BundleId, Json, SampleId
+from everloop.loop import kinds
 from everloop.monitoring.reference import read_reference
-from everloop.web.asked import Answer, Asked, figure_of
+from everloop.web.asked import Answer, Asked, figure_of, goto
 from everloop.web.drawing import page
 from everloop.web.pages.data import find_sample
+from everloop.web.routes import is_name
 from everloop.web.views.answers import MapView, address, map_view, wanted_of
 from everloop_runtime.bundle import open_bundle
 
-_TILES = 48
+_TILES = 36
 _DOTS = 1000
+_CHOSEN = "chosen"
 _ALIKE = 0.5
 """Least cosine of two looks that are shown as alike."""
 
@@ -26,7 +30,32 @@ def show(asked: Asked) -> Answer:
         asked, "answers.html", title="Answers", wanted=wanted, answers=found.answers,
         standing=standing, following=following, first=address(asked) if before else None,
         since=asked.argument("since"), until=asked.argument("until"), is_picture=_pictures(asked),
+        said=_said(asked),
     )  # fmt: skip
+
+
+def ask_people(asked: Asked) -> Answer:
+    """Ask the loop to have people label what was chosen; it does so on one of its next turns."""
+    project, form = asked.project, asked.form()
+    chosen = [SampleId(name) for name, value in form.items() if value == _CHOSEN and is_name(name)]
+    champion = project.releases.current().champion
+    if champion is None:
+        raise Refused("no model is live: everloop label ask opens the first round")
+    if not chosen:
+        raise Refused("no picture was chosen: mark some first")
+    wanted = kinds.select_chosen(champion, sorted(chosen), f"{asked.who.name} {asked.now}")
+    told: dict[str, Json] = {"kind": wanted.kind, "inputs": wanted.inputs}
+    request = project.requests.submit("act", told, asked.who.name, asked.now)
+    asked.record("ask people", samples=len(chosen), request=request)
+    return goto(f"/data/answers?asked={request}")
+
+
+def _said(asked: Asked) -> str | None:
+    """What became of the request that this page was sent on with."""
+    request = asked.argument("asked", 40)
+    if not request:
+        return None
+    return asked.project.requests.answer(request) or "the loop does it on one of its next turns"
 
 
 def show_similar(asked: Asked) -> Answer:
