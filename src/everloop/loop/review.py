@@ -26,8 +26,8 @@ class Event:
     """None: a task was put aside."""
     by: str
     kind: str
-    """Of an annotation `person`, `client`, `import` or `model`; `answer` to a task that is not
-    recorded yet, `gold`, or `skipped`."""
+    """Of an annotation `person`, `client`, `import`, `accepted` or `model`; `answer` to a task that
+    is not recorded yet, `gold`, or `skipped`."""
     origin: str
     """The task, source or decision it comes from."""
     told: str

@@ -3,9 +3,9 @@
 While there are few labels a model's doubts say little of what would teach it, so the first labels
 are the centres of clusters (`typical`). Later, those are sought that it is least sure of, that
 others are like (an outlier teaches little), or that are far from all that is known (what has
-drifted). Near duplicates of each other and of labelled ones are left out; among four times as many
-as are wanted, one after the other is taken that is unlike those taken, and of a class that was not
-much asked about yet.
+drifted). Near duplicates of each other and of labelled ones are left out; among two to four times
+as many as are wanted, one after the other is taken that is unlike those taken, and of a class that
+was not much asked about yet.
 """
 
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 _FEW = 1
 """Labels a class below which what is typical is sought first."""
-_EARLY = 10
-"""Labels a class from which on it matters less and less how typical one is."""
-_SHORTLIST = 4
-"""Among this many times the budget, those unlike each other are sought."""
+_EARLY, _LEAST = 10, 0.25
+"""Labels a class from which on it matters less and less how typical one is, and how little."""
+_SHORTLIST = 2
+"""Among this many times the budget, and early twice as many, those unlike each other are sought."""
 _LOOKED_AT = 64
 """Among this many times the budget of the least sure, the shortlist is."""
 _SAME, _ALIKE = 0.15, 0.3
@@ -31,6 +31,8 @@ _SAME, _ALIKE = 0.15, 0.3
 few, the second: what is merely alike can wait."""
 _AROUND, _NEIGHBOURS = 600, 5
 """How typical one is, is told by its distance to the nearest of some drawn ones."""
+_CLASSES = 0.25
+"""How strongly a class gives way that was taken often."""
 _DRIFTED, _DRIFT = 2.0, 2.0
 """Farther than so many times what is usual from all that is known, one counts more, at most so."""
 
@@ -51,7 +53,7 @@ def choose(
     chosen = typical.centres(points, known, min(first, budget), generator)
     if len(chosen) < budget:
         left = np.setdiff1d(np.arange(len(points)), chosen)
-        early = min(1.0, _EARLY * candidates.classes / max(candidates.labels, 1))
+        early = min(1.0, max(_LEAST, _EARLY * candidates.classes / max(candidates.labels, 1)))
         unsure, answers = candidates.unsure[order[left]], _answers(candidates)[order[left]]
         known, missing = np.concatenate([known, points[chosen]]), budget - len(chosen)
         more = _doubtful(points[left], unsure, answers, known, missing, early, generator)
@@ -89,7 +91,8 @@ def _doubtful(
     worth *= _drifted(near)
     order = np.argsort(-worth, kind="stable")
     fresh = order[near[order] > same]
-    short = fresh[distinct(points[looked[fresh]], same)][: budget * _SHORTLIST]
+    most = int(budget * _SHORTLIST * (1 + early))
+    short = fresh[distinct(points[looked[fresh]], same)][:most]
     if len(short) < budget:
         rest = order[~np.isin(order, short)][: budget - len(short)]
         short = np.concatenate([short, rest])
@@ -133,7 +136,7 @@ def _apart(
     taken = np.zeros(int(answers.max(initial=0)) + 1)
     near, chosen = np.full(len(points), usual), list[int]()
     for _ in range(budget):
-        left = (worth + 1e-9) * (near + 1e-9) / np.sqrt(1.0 + taken[answers])
+        left = (worth + 1e-9) * (near + 1e-9) / (1.0 + taken[answers]) ** _CLASSES
         left[chosen] = -1.0
         following = int(left.argmax())
         chosen.append(following)
