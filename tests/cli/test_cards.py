@@ -1,5 +1,6 @@
 """A real bundle's card, its checklist and its comparison, by command."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -119,3 +120,13 @@ def test_the_page_on_evaluation_is_followed(project: Path, evaluated: dict[str, 
         assert said.code == 0, f"{line}: {said.err}"
     for block in _SETTINGS.findall(text):
         parse_policy(f"level = 1\n{block}")
+
+
+@pytest.mark.usefixtures("evaluated")
+def test_training_labels_are_looked_through_and_what_it_rests_on_is_told(project: Path) -> None:
+    found = told(project, "label", "doubts", "--training")
+    looked = json.loads((project / ".everloop" / "label_doubts.json").read_bytes())
+    (snapshot,) = told(project, "data", "list")
+    assert looked["snapshot"] == snapshot["id"] and looked["looked_at"] == snapshot["train"]
+    assert looked["estimated_share_wrong"] < 0.1 and found["bundle"] == looked["bundle"]
+    assert all("learnt by heart" in found["how"][d["side"]] for d in looked["rows"])
