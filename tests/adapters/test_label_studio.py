@@ -111,11 +111,14 @@ def test_what_somebody_else_answered_meanwhile_is_taken_away_or_told(
     project.queue.answer(third, DARK, "bob", now())
     project.queue.answer(fourth, DARK, "bob", now())
     with server.client() as client:
+        place = client.get(f"/api/tasks/{there[third].name}/").json()["data"]["image"]
+        assert client.get(place).status_code == 200
         _annotate(client, int(there[fourth].name), BRIGHT)
         done = sync(project, backend, most=4, now=now())
         (problem,) = done.problems
         assert "bob answered task" in problem and done.withdrawn == 1
         assert third not in backend.there() and fourth in backend.there()
+        assert client.get(place).status_code != 200, "the picture goes with its task"
         turned = {"value": {"choices": [DARK, BRIGHT]}, "from_name": "label", "to_name": "image",
                   "type": "choices"}  # fmt: skip
         body = {"result": [turned]}

@@ -68,6 +68,18 @@ def test_who_changes_an_answer_there_changes_what_stands(filled: tuple[Project, 
     assert "nonsense" in problem
 
 
+def test_what_is_forgotten_here_goes_there_too(filled: tuple[Project, Filled]) -> None:
+    project, put = filled
+    backend = MemoryBackend()
+    sync(project, backend, most=4, now=now())
+    backend.say(put.tasks[0], ClassLabel(BRIGHT))
+    sync(project, backend, most=4, now=now())
+    assert put.tasks[0] in backend.tasks, "an answered one stays"
+    project.erasing.erase([put.samples[0]])
+    assert sync(project, backend, most=4, now=now()).withdrawn == 1
+    assert put.tasks[0] not in backend.tasks
+
+
 def test_boxes_come_back_in_pixels_of_the_original(tmp_path: Path) -> None:
     project = things_project(tmp_path / "boxes", boxes=True)
     put = fill(project, tasks=1)

@@ -9,14 +9,17 @@ from tests.support.pages import CLASSES, Filled, disagree, fill, now, record, th
 from everloop.action import Outcome
 from everloop.evaluation.evaluate import Evaluation, save
 from everloop.ids import SnapshotId
+from everloop.labelling.doubts import Doubt
 from everloop.labelling.overlap import Row
 from everloop.loop import kinds
 from everloop.loop.controller import acquire
 from everloop.loop.label_checks import with_checks
-from everloop.loop.label_doubts import suspected
+from everloop.loop.label_doubts import drop_doubts, suspected
 from everloop.loop.project import Project
 from everloop.loop.review import decide, undo
 from everloop.policy import LabellingPolicy, Policy
+from everloop_runtime.files import write_atomic
+from everloop_runtime.ids import canonical_json
 
 SNAPSHOT = SnapshotId("5" * 64)
 
@@ -82,6 +85,25 @@ def test_gold_questions_are_held_out_samples_without_doubt_and_carry_an_offer(
     known = [row["sample"] for row in with_checks(_with(project, asking), action, plan)
              if isinstance(row, dict) and row["purpose"] == "gold"]  # fmt: skip
     assert put.samples[1] not in known
+
+
+def test_what_was_found_of_training_labels_is_told_until_it_is_forgotten(
+    evaluated: tuple[Project, Filled],
+) -> None:
+    project, put = evaluated
+    found = [
+        Doubt(sample, "train", CLASSES[n % 3], CLASSES[0], -0.9).as_json()
+        for n, sample in enumerate(put.samples)
+        if n in (7, 8)
+    ]
+    write_atomic(project.layout.label_doubts, canonical_json({"rows": found}))
+    before = {doubt.sample for doubt in suspected(project).rows}
+    assert before > {put.samples[7], put.samples[8]} and "train" in suspected(project).how
+    assert drop_doubts(project, [put.samples[7]]) == 1
+    assert before - {doubt.sample for doubt in suspected(project).rows} == {put.samples[7]}
+    assert put.samples[7].encode() not in project.layout.label_doubts.read_bytes()
+    project.layout.label_doubts.unlink()
+    assert drop_doubts(project, [put.samples[8]]) == 0
 
 
 def _with(project: Project, labelling: LabellingPolicy) -> Project:

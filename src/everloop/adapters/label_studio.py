@@ -15,8 +15,8 @@ from everloop.labelling.backend import Pulled, Pushed, Returned, There
 from everloop.labels import Label
 from everloop.tasks.task import Widget
 
-_TASK = "everloop_task"
-"""The key of a task's data that holds our id."""
+_TASK, _UPLOAD = "everloop_task", "everloop_upload"
+"""The keys of a task's data that hold our id, and the number of the upload that is its picture."""
 _PAGE = 200
 _FILES = 50
 _SECONDS = 30.0
@@ -91,8 +91,8 @@ class LabelStudio:
                 json=[_task(task, places[_file_name(task)]) for task in part],
             )
 
-    def _upload(self, tasks: Sequence[Pushed]) -> dict[str, str]:
-        """Where the pictures lie there, by the names they were given here."""
+    def _upload(self, tasks: Sequence[Pushed]) -> dict[str, tuple[str, int]]:
+        """Where the pictures lie there, and their numbers, by the names they were given here."""
         told = self._json(
             "POST",
             f"/api/projects/{self._project}/import",
@@ -109,16 +109,30 @@ class LabelStudio:
         )
         # What is uploaded gets a prefix of its own: 1a2b3c4d-name.png
         return {
-            str(row["file"]).rpartition("/")[2].partition("-")[2]: f"/data/{row['file']}"
+            str(row["file"]).rpartition("/")[2].partition("-")[2]: (
+                f"/data/{row['file']}",
+                int(row["id"]),
+            )
             for row in rows
         }
 
     def withdraw(self, names: Sequence[str]) -> None:
-        """As `Backend.withdraw`."""
+        """As `Backend.withdraw`, the pictures too."""
         for name in names:
-            answer = self._send("DELETE", f"/api/tasks/{int(name)}/")
-            if answer.status_code != 404:
-                self._check(answer)
+            answer = self._send("GET", f"/api/tasks/{int(name)}/")
+            if answer.status_code == 404:
+                continue
+            self._check(answer)
+            upload = answer.json()["data"].get(_UPLOAD)
+            self._drop(f"/api/tasks/{int(name)}/")
+            # Label Studio keeps what was uploaded when its task goes.
+            if upload is not None:
+                self._drop(f"/api/import/file-upload/{int(upload)}")
+
+    def _drop(self, path: str) -> None:
+        answer = self._send("DELETE", path)
+        if answer.status_code != 404:
+            self._check(answer)
 
     def pull(self, cursor: str) -> Pulled:
         """As `Backend.pull`; the cursor is when the newest task was changed there."""
@@ -200,8 +214,9 @@ def _file_name(task: Pushed) -> str:
     return f"{task.task}.{task.format}"
 
 
-def _task(task: Pushed, place: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"data": {"image": place, _TASK: task.task}}
+def _task(task: Pushed, picture: tuple[str, int]) -> dict[str, Any]:
+    place, upload = picture
+    told: dict[str, Any] = {"data": {"image": place, _TASK: task.task, _UPLOAD: upload}}
     if task.suggestion is not None:
         offered: dict[str, Any] = {
             "model_version": (task.suggested_by or "everloop")[:12],

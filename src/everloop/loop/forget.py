@@ -18,6 +18,7 @@ from everloop.errors import Conflict, Refused
 from everloop.ids import Json, SampleId
 from everloop.loop.cards import drop_pictures
 from everloop.loop.copies import clear, drop_captured
+from everloop.loop.label_doubts import drop_doubts
 from everloop.loop.project import Project
 from everloop.state.audit import AuditEntry
 from everloop_runtime.ids import digest_json, sample_id
@@ -132,6 +133,7 @@ def _remove(
         # Where samples come from first, then what was made of them.
         step = {"captured answers": drop_captured(project, samples)}
         step["pictures in cards"] = drop_pictures(project, samples)
+        step["doubts about labels"] = drop_doubts(project, samples)
         step |= project.erasing.erase(samples)
         step |= remove_rows(project.data.place, sorted(samples))
         step["rows of snapshots"] = redact(

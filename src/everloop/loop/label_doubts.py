@@ -2,7 +2,7 @@
 side by folds over what a bundle sees in its samples."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from everloop.data.training_data import read_side
 from everloop.errors import Refused
 from everloop.evaluation.evaluate import check_made_for, load
-from everloop.ids import BundleId, Json
+from everloop.ids import BundleId, Json, SampleId
 from everloop.labelling.doubts import UNSEEN, Doubt, Doubts, doubtful, doubts_of
 from everloop.labels import LabelKind
 from everloop.loop.cards import latest
@@ -164,6 +164,19 @@ def out_of_fold(
             found[judge] = 0.0
             found[np.ix_(judge, fitted.classes_)] = fitted.predict_proba(embeddings[judge])
     return found
+
+
+def drop_doubts(project: Project, samples: Collection[SampleId]) -> int:
+    """Take what is kept about samples out of what was found; how many lines that were."""
+    try:
+        told = json.loads(project.layout.label_doubts.read_bytes())
+    except FileNotFoundError:
+        return 0
+    kept = [row for row in told["rows"] if row["sample"] not in samples]
+    dropped = len(told["rows"]) - len(kept)
+    if dropped:
+        write_atomic(project.layout.label_doubts, canonical_json({**told, "rows": kept}))
+    return dropped
 
 
 def _looked_through(project: Project) -> tuple[Doubt, ...]:

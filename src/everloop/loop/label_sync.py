@@ -49,7 +49,8 @@ def sync(project: Project, backend: Backend, *, most: int, now: datetime) -> Syn
 
     Tasks that are there are leased to the backend as to a person: who does not carry for longer
     than `[labelling] lease` leaves them to others. What is not to be answered there any more (its
-    lease went to somebody else, or another privacy policy is in force) is taken away.
+    lease went to somebody else, or another privacy policy is in force) is taken away, and so is
+    what was forgotten here.
     """
     if project.declaration.task.modality != "image":
         raise Refused("only pictures are labelled there; everloop label export writes other tasks")
@@ -57,7 +58,12 @@ def sync(project: Project, backend: Backend, *, most: int, now: datetime) -> Syn
     tasks = project.queue.take(backend.name, now, project.policy.labelling.lease, most)
     held = {task.id: task for task in tasks}
     there = backend.there()
-    stale = [t.name for task, t in there.items() if task not in held and not t.is_answered]
+    stale = [
+        each.name
+        for task, each in there.items()
+        # Of what was forgotten here nothing stays there, answered or not.
+        if task not in held and not (each.is_answered and project.queue.is_known(task))
+    ]
     backend.withdraw(stale)
     new = [_pushed(project, task) for task in tasks if task.id not in there]
     if new:
