@@ -348,6 +348,7 @@ def _draw(curves: dict[str, dict[str, list[Run]]], path: Path) -> None:
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     mpl.rcParams.update({"svg.hashsalt": "everloop", "svg.fonttype": "none"})
     figure, panels = plt.subplots(1, len(curves), figsize=(3.2 * len(curves), 3), squeeze=False)
@@ -359,6 +360,7 @@ def _draw(curves: dict[str, dict[str, list[Run]]], path: Path) -> None:
             wide = 2.2 if name == DEFAULT else 1.0
             panel.plot(at, median, label=name, linewidth=wide, zorder=3 if name == DEFAULT else 2)
         panel.set(title=pool, xlabel="labels", xscale="log")
+        panel.xaxis.set_minor_formatter(NullFormatter())
     panels[0][0].set_ylabel("accuracy")
     panels[0][-1].legend(fontsize=7)
     figure.tight_layout()
