@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.support.browser import missing_browser
 from tests.support.captures import answer
 from tests.support.clock import START, at
 from tests.support.here import Here
@@ -19,6 +20,7 @@ from tests.support.simulation import Simulation
 
 from everloop.action import Action, Outcome
 from everloop.alarm import Alarm
+from everloop.errors import Unavailable
 from everloop.ids import PredictionId
 from everloop.loop import kinds
 from everloop.loop.act import HANDLERS
@@ -27,7 +29,7 @@ from everloop.loop.arms.schedule import inspect_service, report_to_people
 from everloop.loop.controller import acquire
 from everloop.loop.observe import observe
 from everloop.loop.project import Project, Turn
-from everloop.loop.tell import tell
+from everloop.loop.tell import tell, tell_trouble
 from everloop.monitoring.finding import Finding, findings_in
 from everloop.policy import Policy
 from everloop.state.lease import Fence
@@ -178,6 +180,28 @@ def test_a_person_gets_one_any_time(
     told = here.told("report", "--last", "2d", "--out", out)
     assert told["html"] == str(out) and out.read_text().startswith("<!doctype html>")
     assert "--last soon" in here.refused("report", "--last", "soon", "--out", out)
+
+
+def test_it_is_printed_as_pdf_where_there_is_a_chromium(
+    filled: tuple[Project, Filled], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, out, pdf = Here(filled[0].layout.project, capsys), tmp_path / "a.html", tmp_path / "a.pdf"
+    if why := missing_browser():
+        assert "needs one of" in here.refused("report", "--out", out, "--pdf", pdf)
+        pytest.skip(why)
+    assert here.told("report", "--out", out, "--pdf", pdf)["pdf"] == str(pdf)
+    assert pdf.read_bytes().startswith(b"%PDF")
+
+
+def test_a_turn_that_cannot_be_taken_is_told_until_one_can(filled: tuple[Project, Filled]) -> None:
+    project = filled[0]
+    with _fence(project) as fence:
+        before = {raised.alarm.key for raised in project.alarms.standing()}
+        tell_trouble(project, Turn(fence, at(5000)), Unavailable("the bucket did not answer"))
+        during = {raised.alarm.key for raised in project.alarms.standing()}
+        assert during == before | {"turn-given-up"}
+        tell(project, Turn(fence, at(5001)), observe(project, at(5001)), ())
+        assert "turn-given-up" not in {r.alarm.key for r in project.alarms.standing()}
 
 
 def test_a_reading_of_a_short_time_sees_what_came_in_it(filled: tuple[Project, Filled]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from everloop.action import Entry
 from everloop.alarm import Alarm
@@ -149,20 +149,33 @@ def signals(seen: Seen) -> Iterator[Alarm]:
 
 
 def newest_findings(world: World) -> tuple[Finding, ...]:
-    """Of each signal the newest finding, as long as it is about what is live."""
+    """Of each signal the newest finding, as long as it is about what is live.
+
+    Only the newest look of each kind is read: what it does not tell of is over.
+    """
     champion = world.release.champion
-    newest: dict[str, Finding] = {}
-    looks = [e for e in world.journal.values() if e.outcome is not None and e.outcome.succeeded]
-    for entry in sorted(looks, key=lambda e: (e.intended_at, _window(e))):
+    newest: dict[str, Entry] = {}
+    for entry in world.journal.values():
+        if entry.outcome is None or not entry.outcome.succeeded:
+            continue
         # Another model is another story: what was found of the one before is no alarm any more.
-        if entry.action.inputs.get("bundle", champion) == champion and entry.outcome is not None:
-            newest.update((found.name, found) for found in findings_in(entry.outcome.result))
-    return tuple(newest[name] for name in sorted(newest))
+        if entry.action.inputs.get("bundle", champion) != champion:
+            continue
+        known = newest.get(entry.action.kind)
+        if known is None or _order(entry) > _order(known):
+            newest[entry.action.kind] = entry
+    found = [
+        finding
+        for entry in newest.values()
+        if entry.outcome is not None
+        for finding in findings_in(entry.outcome.result)
+    ]
+    return tuple(sorted(found, key=lambda finding: finding.name))
 
 
-def _window(entry: Entry) -> int:
+def _order(entry: Entry) -> tuple[datetime, int]:
     window = entry.action.inputs.get("window")
-    return window if isinstance(window, int) else 0
+    return entry.intended_at, window if isinstance(window, int) else 0
 
 
 def captures_behind(seen: Seen) -> Iterator[Alarm]:

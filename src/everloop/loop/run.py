@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from everloop.loop.controller import Step, acquire, heed_urgent, take_turn
 from everloop.loop.interrupting import end_trainings
 from everloop.loop.project import Project, Turn
 from everloop.loop.publish import publish
+from everloop.loop.tell import tell_trouble
 from everloop.rollout.service import Address, keep_service, stop_service
 from everloop.state.access import Access
 from everloop.state.lease import Fence
@@ -125,6 +127,9 @@ def _turns(
             # What cannot be reached now (a full disk, a busy store) may be at the next turn.
             _log.warning("the turn was given up: %s", error)
             steps = ()
+            # Where the state itself does not answer, nobody can be told.
+            with suppress(Unavailable, OSError):
+                tell_trouble(project, Turn(fence, clock()), error)
         for step in steps:
             if step.outcome.final or step.outcome.error:
                 acted(step)

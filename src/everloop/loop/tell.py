@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from everloop.alarm import Alarm
 from everloop.alerting.compose import Desk, compose, horizon
 from everloop.compute.kept import running_at
 from everloop.loop.alarms import LOOKED_BACK, Seen, alarms
@@ -18,6 +19,22 @@ def tell(project: Project, turn: Turn, world: World, decisions: Sequence[Decisio
     failed = project.journal.failed(turn.now - LOOKED_BACK)
     seen = Seen(project.policy, world, decisions, failed)
     project.alarms.sync(alarms(seen), turn.fence, turn.now)
+    _write(project, turn)
+    project.courier.tend(turn.fence, turn.now)
+
+
+def tell_trouble(project: Project, turn: Turn, error: Exception) -> None:
+    """The same where the turn could not be taken: what stood still stands, and this too.
+
+    Raises `Conflict` when another controller has taken over, `Unavailable` when the state
+    database itself is what does not answer.
+    """
+    trouble = Alarm(
+        "turn-given-up", "", "critical", f"the loop cannot take its turns: {error}", "everloop why"
+    )
+    standing = [raised.alarm for raised in project.alarms.standing()]
+    others = [alarm for alarm in standing if alarm.key != trouble.key]
+    project.alarms.sync([*others, trouble], turn.fence, turn.now)
     _write(project, turn)
     project.courier.tend(turn.fence, turn.now)
 
