@@ -22,10 +22,13 @@ from tools.dashboards import BOARDS, FOLDER, board, text
 
 from everloop.action import Action, Outcome
 from everloop.alarm import Alarm
+from everloop.ids import Json
+from everloop.loop import kinds
 from everloop.loop.controller import acquire
 from everloop.loop.metrics import Family
-from everloop.loop.metrics import text as told
+from everloop.loop.metrics import text as written
 from everloop.loop.project import Project
+from everloop.monitoring.finding import Finding
 from everloop.state.outbox import Message
 from everloop_runtime.client import Client
 from everloop_runtime.errors import EverloopError
@@ -67,6 +70,12 @@ def _busy_loop(project: Project) -> None:
     project.journal.intend(Action("evaluate", {"n": 2}), "judge", "planted", fence, now())
     project.releases.promote(put.bundles[0], fence, now())
     project.releases.set_canary(put.bundles[1], 0, 0.1, fence, now())
+    drift = Finding("input-drift", "alarm", "it changed", 0.4, 0.1)
+    told: list[Json] = [drift.as_json()]
+    seen = kinds.monitor(put.bundles[0], 0, 20)
+    project.journal.intend(seen, "monitor", "planted", fence, now())
+    result = Outcome(True, result={"findings": told})
+    project.journal.finish(seen.key, result, fence, now())
     down = Alarm("service-down", "", "critical", "down", "everloop status")
     project.alarms.sync([down], fence, now())
     project.outbox.post([Message("r", "alert", ("A",), "t", "b")], fence, now())
@@ -157,7 +166,7 @@ def test_every_panel_shows_data(scraped: Scraping) -> None:
 def test_every_rule_is_evaluated_without_an_error(scraped: Scraping) -> None:
     groups = httpx.get(f"{scraped.url}/api/v1/rules", trust_env=False).json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) == 16
+    assert len(rules) == 17
     assert {rule["health"] for rule in rules} == {"ok"}, rules
 
 
@@ -172,6 +181,7 @@ def test_the_figures_are_those_of_the_service_and_the_loop(scraped: Scraping) ->
     assert value('everloop_alarms{what="service-down",level="critical"}') == 1
     assert value("everloop_messages_undelivered") == 1
     assert value("everloop_candidate_share") == 0.1
+    assert value('everloop_signal_level{signal="input-drift"}') == 2
     assert value("everloop_label_tasks{status='open'}") == 12
 
 
@@ -201,6 +211,6 @@ def test_the_dashboards_are_those_of_the_code() -> None:
 
 def test_the_series_are_bounded_whatever_is_counted() -> None:
     many = {(f"kind-{n}", "open"): 1.0 for n in range(100_000)}
-    lines = told([Family("x", "text", "gauge", ("kind", "state"), many)]).decode().splitlines()
+    lines = written([Family("x", "text", "gauge", ("kind", "state"), many)]).decode().splitlines()
     assert len(lines) < 210
     assert 'x{kind="other",state="other"} 99800.0' in lines

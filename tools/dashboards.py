@@ -68,6 +68,11 @@ LOOP = (
         ("{{kind}}", ("sum by (kind) (everloop_action_seconds_total) / "
          "sum by (kind) (everloop_actions_total)")),
     ), "From intent to outcome, in the mean of all there were."),
+    Panel("Signals", "none", (("{{signal}}", "everloop_signal_level"),),
+          "0 calm, 1 note, 2 alarm."),
+    Panel("Signals beside their limits", "none", (
+        ("{{signal}}", "everloop_signal_value / (abs(everloop_signal_limit) > 0)"),
+    ), "As a part of the limit; some are to stay below it, some above."),
     Panel("Label tasks", "none", (("{{status}}", "everloop_label_tasks"),)),
     Panel("Labelled samples", "none", (("{{side}}", "everloop_labelled_samples"),)),
     Panel("Answers in the store", "none", (("", "everloop_answers_stored"),)),
