@@ -94,10 +94,6 @@ class Outbox:
         query = select(outbox).where(outbox.c.delivered_at.is_(None))
         return self._read(query.order_by(outbox.c.made_at, outbox.c.id))
 
-    def newest(self, most: int) -> tuple[Letter, ...]:
-        """The newest letters, newest first."""
-        return self._read(select(outbox).order_by(outbox.c.made_at.desc()).limit(most))
-
     def last_by_rule(self) -> Mapping[str, datetime]:
         """When each rule wrote its latest message, an escalation aside."""
         query = select(outbox.c.rule, func.max(outbox.c.made_at)).where(
