@@ -1,5 +1,6 @@
 """Object stores for the tests of any part, started once a session, when first asked for."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,11 @@ import pytest
 from tests.support.buckets import ObjectStore
 from tests.support.projects import until
 from tests.support.radosgw import RadosGateway, answers, free_ports, missing_programs, running
+
+
+# A shell that runs the tests in the background ignores Ctrl-C, and all their programs would too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
