@@ -10,7 +10,6 @@ from tests.support.buckets import ObjectStore
 from tests.support.projects import until
 from tests.support.radosgw import RadosGateway, answers, free_ports, missing_programs, running
 
-
 # A shell that runs the tests in the background ignores Ctrl-C, and all their programs would too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
