@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from everloop.data.fit import in_shares
-from everloop.data.owner import owner_only
 from everloop.errors import Conflict, Refused
-from everloop.ids import Json, SampleId
+from everloop.ids import Json
 from everloop.labelling.backend import Backend, Pushed, Returned
 from everloop.labels import BoxesLabel, Label, decode, encode, scaled
+from everloop.loop.offers import size_of
 from everloop.loop.project import Project
 from everloop.state.label_queue import LabelTask
-from everloop_runtime.images import upright_size
 
 _SKIPPED = "skipped there"
 _MOST_TOLD = 20
@@ -117,7 +116,7 @@ def _pushed(project: Project, task: LabelTask) -> Pushed:
     facts = project.data.renditions.of([proof.sample], proof.version)[proof.sample]
     offered = None if task.suggestion is None else decode(task.suggestion)
     if isinstance(offered, BoxesLabel):
-        offered = in_shares(offered, _size(project, task.sample))
+        offered = in_shares(offered, size_of(project, task.sample))
     return Pushed(
         task.id,
         project.data.renditions.read(proof.rendition),
@@ -134,10 +133,4 @@ def _in_pixels(project: Project, given: Returned, label: Label) -> Label:
     """Edges of boxes in pixels of the original, whatever size labellers saw."""
     if not isinstance(label, BoxesLabel):
         return label
-    return scaled(label, *_size(project, project.queue.sample_of(given.task)))
-
-
-def _size(project: Project, sample: SampleId) -> tuple[int, int]:
-    # Its size only: nobody sees it.
-    (original,) = owner_only(project.data.samples, [sample])
-    return upright_size(original, project.limits)
+    return scaled(label, *size_of(project, project.queue.sample_of(given.task)))

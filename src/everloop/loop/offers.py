@@ -34,3 +34,9 @@ def _offered(project: Project, row: Row, pictures: Mapping[SampleId, bytes]) -> 
     except Refused:
         return None
     return encode(scaled(boxes, wide, high))
+
+
+def size_of(project: Project, sample: SampleId) -> tuple[int, int]:
+    """Width and height of an upright original, in whose pixels boxes are kept; nobody sees it."""
+    (original,) = owner_only(project.data.samples, [sample])
+    return upright_size(original, project.limits)

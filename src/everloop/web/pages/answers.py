@@ -4,7 +4,7 @@ from everloop.data.browsing import browse, seen_alike
 from everloop.errors import Refused
 from everloop.ids import BundleId, Json, SampleId
 from everloop.loop import kinds
-from everloop.monitoring.reference import read_reference
+from everloop.loop.watching import watched
 from everloop.web.asked import Answer, Asked, figure_of, goto
 from everloop.web.drawing import page
 from everloop.web.pages.data import find_sample
@@ -82,14 +82,13 @@ def _map(asked: Asked, bundle: BundleId) -> MapView | None:
     project = asked.project
     predictions = project.data.predictions
     window = predictions.window(bundle, max(0, predictions.count(bundle) - _DOTS), _DOTS)
-    opened = open_bundle(project.layout.bundles / bundle)
-    reference = read_reference(opened.read("reference.npz"))
+    watch = watched(project, bundle).watch
+    reference = watch.reference
     if reference.projected.shape[1] < 2 or not window.embeddings.size:
         return None
     seen = reference.project(window.embeddings)
-    kind = opened.answers
-    told = kind.tell(window.values.reshape(len(window.ids), *kind.shape))
-    labels = [str(answer.label) for answer in told]
+    kind = open_bundle(project.layout.bundles / bundle).answers
+    labels = [str(answer.label) for answer in kind.tell(watch.shaped(window.values))]
     return map_view(reference.projected[:, :2], seen[:, :2], window.samples, labels)
 
 

@@ -36,8 +36,7 @@ class Entrance:
 
     def show(self, asked: Asked) -> Answer:
         """The form for a token."""
-        provided = self.provider is not None
-        return page(asked, "login.html", title="Log in", problem=None, provided=provided)
+        return self._form(asked)
 
     def go_to_provider(self, asked: Asked) -> Answer:
         """Send somebody to the provider."""
@@ -63,6 +62,16 @@ class Entrance:
         asked.audit.append("web: log in", person.name, told, asked.now)
         return goto("/", {"Set-Cookie": self._cookie(asked, secret, self.lasts)})
 
+    def _form(self, asked: Asked, problem: Problem | None = None) -> Answer:
+        return page(
+            asked,
+            "login.html",
+            title="Log in",
+            status=problem.status if problem else 200,
+            problem=problem,
+            provided=self.provider is not None,
+        )
+
     @property
     def _on_the_way(self) -> str:
         return f"{self.cookie}-oidc"
@@ -85,10 +94,7 @@ class Entrance:
         except Refused as error:
             self._note_wrong(asked, guessed)
             wrong = Problem(401, str(error), "ask whoever runs this for a new one")
-            provided = self.provider is not None
-            return page(
-                asked, "login.html", title="Log in", status=401, problem=wrong, provided=provided
-            )
+            return self._form(asked, wrong)
         for who in (asked.peer, *guessed):
             self.tries.right(who)
         asked.access.forget_ended(asked.now - _KEPT)

@@ -6,11 +6,11 @@ Labellers get renditions only, and only those of tasks that were given to them.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from everloop.data.owner import owner_only
 from everloop.data.renditions import RenditionFacts
 from everloop.errors import Conflict, Refused
 from everloop.ids import LabelTaskId
 from everloop.labels import BoxesLabel, decode, encode, scaled
+from everloop.loop.offers import size_of
 from everloop.state.label_queue import LabelTask
 from everloop.web.asked import Answer, Asked, nothing_there, told
 from everloop.web.drawing import page
@@ -24,7 +24,6 @@ from everloop.web.views.label import (
     outside,
     shown,
 )
-from everloop_runtime.images import upright_size
 from everloop_runtime.problems import Problem
 
 _AHEAD = 4
@@ -123,9 +122,7 @@ def _shrunk(asked: Asked, task: LabelTask) -> tuple[float, float]:
     project, facts = asked.project, _facts(asked, task)
     if max(facts.width, facts.height) < project.policy.privacy.max_side:
         return 1.0, 1.0
-    # Its size only: nobody sees it.
-    (original,) = owner_only(project.data.samples, [task.sample])
-    wide, high = upright_size(original, project.limits)
+    wide, high = size_of(project, task.sample)
     return facts.width / wide, facts.height / high
 
 

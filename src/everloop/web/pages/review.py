@@ -1,15 +1,14 @@
 """Review: where people disagree and labels that are likely wrong, decided one by one by key."""
 
-from everloop.data.owner import owner_only
 from everloop.labels import ClassLabel, encode
 from everloop.loop import review
 from everloop.loop.label_doubts import suspected
+from everloop.loop.offers import size_of
 from everloop.web.asked import Answer, Asked, figure_of, goto
 from everloop.web.drawing import page
 from everloop.web.pages.data import find_sample
 from everloop.web.routes import is_name
 from everloop.web.views.review import Item, of_dispute, of_doubt, others
-from everloop_runtime.images import upright_size
 
 _LONGEST_COMMENT = 500
 _DOUBTS = 500
@@ -85,6 +84,4 @@ def _size(asked: Asked, item: Item) -> tuple[int, int] | None:
     """Width and height of a picture on which boxes are to be drawn."""
     if not any(option.boxes for option in item.options):
         return None
-    # Its size only: nobody sees it.
-    (original,) = owner_only(asked.project.data.samples, [item.sample])
-    return upright_size(original, asked.project.limits)
+    return size_of(asked.project, item.sample)
