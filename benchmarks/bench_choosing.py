@@ -88,7 +88,8 @@ def main() -> None:
     names = asked.strategy or ["random", *(name for name in strategies() if name != "random")]
     curves, missed = dict[str, dict[str, list[Run]]](), list[str]()
     for pool_name in asked.pool or list(POOLS):
-        pools = [POOLS[pool_name](seed) for seed in range(asked.seeds)]
+        seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+        pools = [POOLS[pool_name](seed) for seed in seeds]
         tops = [_measured(_learn(pool, np.arange(len(pool.labels))), pool) for pool in pools]
         told = f"{pool_name}: {len(pools[0].labels):,} samples of {pools[0].classes} classes"
         table = Table(title=f"{told}, accuracy {np.median(tops):.3f} with all labels")
@@ -97,8 +98,8 @@ def main() -> None:
             table.add_column(column, justify="left" if column == "strategy" else "right")
         base: Floats64 | None = None
         for name in names:
-            each = enumerate(zip(pools, tops, strict=True))
-            runs = [_run(pool, name, seed, top) for seed, (pool, top) in each]
+            each = zip(seeds, pools, tops, strict=True)
+            runs = [_run(pool, name, seed, top) for seed, pool, top in each]
             curves.setdefault(pool_name, {})[name] = runs
             ended = zip(runs, pools, tops, strict=True)
             needed = np.array(
@@ -134,6 +135,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--pool", action="append", choices=list(POOLS))
     parser.add_argument("--strategy", action="append")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=200)
     parser.add_argument("--plot", type=Path)
     return parser.parse_args()
 

@@ -1,14 +1,22 @@
 """Answers judged by each other and by what is known; second looks and gold questions."""
 
+import json
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import eq, ne
 
 import pytest
 from tests.support.clock import at
 
 from everloop.ids import Json, LabelTaskId, SampleId
+from everloop.labelling.agreement import cohen_kappa, fleiss_kappa
+from everloop.labelling.disputes import disputes
 from everloop.labelling.overlap import Row, with_known, with_second_looks
-from everloop.labelling.quality import disputes, judge
+from everloop.labelling.quality import Adjudicated, judge
+from everloop.labelling.quality_sums import Part, part_of
+from everloop.labels import Box, BoxesLabel, encode
+from everloop.state.answer_rounds import Said
 from everloop.state.label_answers import Given
 from everloop.state.label_queue import Purpose
 
@@ -20,6 +28,8 @@ def _said(sample: str, by: str, label: str | None, known: str | None = None) -> 
     return Given(task, SampleId(sample), "r", purpose, label, by, when, None, known)
 
 
+BOXES = encode(BoxesLabel((Box("a", 0, 0, 10, 10),)))
+SHIFTED = encode(BoxesLabel((Box("a", 1, 0, 11, 10),)))
 ANSWERS = (
     _said("1", "ann", "cat"), _said("1", "bob", "cat"),
     _said("2", "ann", "dog"), _said("2", "bob", "cat"),
@@ -36,10 +46,14 @@ def test_only_different_answers_to_one_sample_of_one_round_are_a_dispute() -> No
     assert [(given.by, given.label) for given in found.answers] == [("ann", "dog"), ("bob", "cat")]
 
 
+def _sums(answers: Sequence[Given]) -> Part:
+    said = [Said(g.sample, g.by, g.label, g.known) for g in answers]
+    return part_of(sorted(said, key=lambda each: each.sample), 0.5)
+
+
 def test_people_are_scored_by_what_is_known_and_compared_by_what_they_share() -> None:
-    said = [given for given in ANSWERS if given.label is not None]
-    tally = {"ann": (5, 0), "bob": (4, 1)}
-    found = judge(said, {SampleId("2"): "dog"}, 0.5, tally=tally)
+    decided = [Adjudicated("ann", "dog", None, "dog"), Adjudicated("bob", "cat", None, "dog")]
+    found = judge([_sums(ANSWERS)], decided, 0.5)
     assert (found.answers, found.overlapped, found.disputed) == (9, 3, 1)
     assert (found.gold_asked, found.gold_right) == (2, 1)
     bob, ann = found.people
@@ -53,8 +67,48 @@ def test_people_are_scored_by_what_is_known_and_compared_by_what_they_share() ->
     assert found.as_json()["people"]
 
 
+def test_the_sums_of_rounds_say_what_all_answers_say() -> None:
+    draw, labels = random.Random(5), ("cat", "dog", BOXES, SHIFTED)
+    answers = [
+        _said(f"{n}", by, draw.choice(labels), "cat" if n % 7 == 0 else None)
+        for n in range(200)
+        for by in draw.sample(("ann", "bob", "cleo", "dan"), draw.randint(1, 4))
+    ]
+    rounds = [[g for g in answers if int(g.sample) % 4 == part] for part in range(4)]
+    assert _told(map(_sums, rounds)) == _told([_sums(answers)])
+
+
+def _told(parts: Iterable[Part]) -> Json:
+    """What is said of answers, in whatever order they were added up."""
+    text = json.dumps(judge(parts, (), 0.5).as_json())
+    told: Json = json.loads(text, parse_float=lambda figure: round(float(figure), 9))
+    return told
+
+
+def test_kappas_and_disputes_are_those_of_the_plain_answers() -> None:
+    draw = random.Random(6)
+    answers = [_said(f"{n}", by, draw.choice("abc")) for n in range(60) for by in ("ann", "bob")]
+    found = judge([_sums(answers)], (), 0.5)
+    ann, bob = ([g.label or "" for g in answers if g.by == name] for name in ("ann", "bob"))
+    assert found.pairs[0].kappa == pytest.approx(cohen_kappa(ann, bob))
+    assert found.fleiss == pytest.approx(fleiss_kappa(list(zip(ann, bob, strict=True))))
+    assert found.disputed == len(disputes(answers, 0.5)) == sum(map(ne, ann, bob))
+    assert found.likeness == pytest.approx(sum(map(eq, ann, bob)) / 60)
+
+
+def test_what_was_adjudicated_outranks_what_a_gold_question_knew() -> None:
+    gold = _sums([_said("1", "ann", "cat", known="cat"), _said("1", "bob", "dog", known="cat")])
+    wrong = [Adjudicated("ann", "cat", "cat", "dog"), Adjudicated("bob", "dog", "cat", "dog")]
+    found = judge([gold], wrong, 0.5)
+    assert (found.gold_asked, found.gold_right) == (2, 1)
+    assert [(one.name, one.right, one.checked) for one in found.people] == [
+        ("ann", 0, 1),
+        ("bob", 1, 1),
+    ]
+
+
 def test_nothing_answered_says_nothing() -> None:
-    found = judge((), {}, 0.5, tally={})
+    found = judge((), (), 0.5)
     assert found.as_json()["fleiss_kappa"] is None and not found.people
 
 

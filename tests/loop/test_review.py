@@ -1,18 +1,25 @@
 """Disagreements are kept out of snapshots until an adjudicator decides; nothing said is lost."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from tests.support.clock import at
 from tests.support.pages import CLASSES, Filled, disagree, fill, now, record, things_project
+from tests.support.projects import opened
 
 from everloop.data.annotations import Annotation, Kind
 from everloop.errors import Refused
-from everloop.ids import AnnotationId, SampleId
+from everloop.ids import AnnotationId, BundleId, SampleId
 from everloop.loop import kinds
 from everloop.loop.campaigns import campaigns, check_new
+from everloop.loop.controller import acquire
+from everloop.loop.label_quality import quality_of
 from everloop.loop.observe import observe
 from everloop.loop.project import Project
 from everloop.loop.review import DISPUTED, decide, disputed, history, standing_of, undo
 from everloop.loop.single import run_action
+from everloop.state.prelabels import Sure
 
 DARK, BRIGHT = CLASSES[:2]
 
@@ -20,7 +27,7 @@ DARK, BRIGHT = CLASSES[:2]
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Filled]:
     project = things_project(tmp_path_factory.mktemp("review") / "things")
-    return project, fill(project, tasks=4)
+    return project, fill(project, tasks=5)
 
 
 def _standing(project: Project, sample: SampleId) -> str:
@@ -57,6 +64,64 @@ def test_a_disagreement_is_kept_out_decided_told_and_undone(
     record(project)
     assert _standing(project, sample) == DARK
     assert len(history(project, sample)) == len(told) + 2
+
+
+def test_a_later_answer_opens_a_decided_question_only_where_it_disagrees(
+    filled: tuple[Project, Filled],
+) -> None:
+    project, put = filled
+    sample = put.samples[4]
+    tasks = disagree(project, sample, {"ann": DARK, "bob": BRIGHT, "cleo": None, "dan": None})
+    decide(project, sample, DARK, by="zoe", comment="", now=now())
+    project.queue.answer(tasks[2], DARK, "cleo", now())
+    assert sample not in {dispute.sample for dispute in disputed(project)}
+    project.queue.answer(tasks[3], BRIGHT, "dan", now())
+    assert sample in {dispute.sample for dispute in disputed(project)}
+    decide(project, sample, DARK, by="zoe", comment="", now=now())
+
+
+def test_what_is_told_of_answers_follows_each_of_them(tmp_path: Path) -> None:
+    project = things_project(tmp_path / "things")
+    put = fill(project, tasks=3)
+
+    def told() -> tuple[int, int, int, int]:
+        found = quality_of(project)
+        assert found.as_json() == quality_of(opened(project.layout.project)).as_json()
+        return found.answers, found.overlapped, found.disputed, found.gold_right
+
+    assert told() == (0, 0, 0, 0)
+    first, second = disagree(project, put.samples[0], {"ann": DARK, "bob": BRIGHT})
+    assert told() == (2, 1, 1, 0)
+    project.queue.answer(second, DARK, "bob", now())
+    assert told() == (2, 1, 0, 0)
+    project.queue.reopen(first, "ann", now(), timedelta(minutes=1))
+    assert told() == (1, 0, 0, 0)
+    project.queue.skip(first, "unclear", "ann", now())
+    assert told() == (1, 0, 0, 0)
+    disagree(project, put.samples[1], {"ann": DARK}, known=DARK)
+    assert told() == (2, 0, 0, 1)
+    project.resolutions.record(
+        put.samples[1], BRIGHT, why="correction", by="zoe", comment="", now=now()
+    )
+    assert told() == (2, 0, 0, 0)
+    assert quality_of(project, "round of nothing").answers == 0
+    assert {one.name: one.skipped for one in quality_of(project).people} == {"ann": 1, "bob": 0}
+
+
+def test_a_models_answer_that_is_on_the_way_is_no_persons(tmp_path: Path) -> None:
+    project = things_project(tmp_path / "things")
+    sample = fill(project, tasks=2).samples[1]
+    fence = acquire(project, now())
+    assert fence is not None
+    assert project.prelabels.accept(Sure(BundleId("b" * 64), 0.5, 0.0), fence, now()) == 2
+    project.leases.release(fence)
+    # The import stands, whatever a model says later; nothing was there before it.
+    with pytest.raises(Refused, match="no label before"):
+        undo(project, sample, by="cleo", now=now())
+    assert not quality_of(project).people
+    project.resolutions.record(sample, DARK, why="correction", by="zoe", comment="", now=now())
+    assert undo(project, sample, by="cleo", now=now()).label == BRIGHT, "as it was imported"
+    assert not quality_of(project).people
 
 
 def test_what_a_person_left_out_stays_out(filled: tuple[Project, Filled]) -> None:

@@ -102,6 +102,24 @@ def test_an_answer_can_be_mended_until_it_is_recorded(
         queue.answer(LabelTaskId("z"), "5", "me", at(3))
 
 
+def test_an_answer_of_somebody_else_is_never_written_over(
+    database: Database, fence: Fence, task: MakeTask
+) -> None:
+    queue = LabelQueue(database, VERSION)
+    queue.add([task("a"), task("b")], fence)
+    queue.answer(LabelTaskId("a"), "3", "me", at(1))
+    with pytest.raises(Conflict, match="me answered task a"):
+        queue.answer(LabelTaskId("a"), "4", "you", at(2))
+    with pytest.raises(Conflict, match="me answered task a"):
+        queue.skip(LabelTaskId("a"), "unclear", "you", at(2))
+    (answered,) = queue.answered_unrecorded()
+    assert (answered.label, answered.by) == ("3", "me")
+    # What somebody put aside is no answer.
+    queue.skip(LabelTaskId("b"), "unclear", "me", at(1))
+    queue.answer(LabelTaskId("b"), "4", "you", at(2))
+    assert len(queue.answered_unrecorded()) == 2
+
+
 def test_a_mended_answer_is_not_marked_recorded_by_the_older_one(
     database: Database, fence: Fence, task: MakeTask
 ) -> None:

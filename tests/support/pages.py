@@ -188,9 +188,14 @@ def _ask(project: Project, samples: Sequence[SampleId], fence: Fence) -> list[La
 
 
 def disagree(
-    project: Project, sample: SampleId, answers: Mapping[str, str], *, known: str | None = None
-) -> None:
-    """Have people answer about one cleared sample in a round of its own."""
+    project: Project,
+    sample: SampleId,
+    answers: Mapping[str, str | None],
+    *,
+    known: str | None = None,
+) -> list[LabelTaskId]:
+    """Have people answer about one cleared sample in a round of its own; None: not yet. Their
+    tasks."""
     fence = acquire(project, now())
     version = project.rules.version
     assert fence is not None and version is not None
@@ -204,8 +209,10 @@ def disagree(
     tasks = [replace(first, id=LabelTaskId(f"{n}-{first.id}")) for n in range(len(answers))]
     project.queue.add(tasks, fence)
     for task, (by, label) in zip(tasks, answers.items(), strict=True):
-        project.queue.answer(task.id, label, by, now())
+        if label is not None:
+            project.queue.answer(task.id, label, by, now())
     project.leases.release(fence)
+    return [task.id for task in tasks]
 
 
 def record(project: Project) -> None:

@@ -23,6 +23,7 @@ from everloop.privacy.rules import rules_in_force
 from everloop.rollout.service import trust_options
 from everloop.state.access import Access
 from everloop.state.alarms import Alarms
+from everloop.state.answer_rounds import AnswerRounds
 from everloop.state.audit import Audit
 from everloop.state.backend_marks import BackendMarks
 from everloop.state.checklists import Checklists
@@ -75,6 +76,7 @@ def assemble(path: Path) -> Project:
         experiments=Experiments(database),
         queue=LabelQueue(database, rules.version),
         answers=LabelAnswers(database),
+        answer_rounds=AnswerRounds(database),
         resolutions=Resolutions(database),
         prelabels=Prelabels(database, rules.version),
         backend_marks=BackendMarks(database),

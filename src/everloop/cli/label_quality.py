@@ -17,7 +17,7 @@ from everloop.ids import Json
 @click.pass_obj
 def quality(program: Program, round_name: str | None, path: Path, *, as_json: bool) -> None:
     """Show how far labellers agree, how they do on gold questions, and each one's score."""
-    from everloop.loop.review import quality_of
+    from everloop.loop.label_quality import quality_of
 
     project = program.open_project(path)
     found = quality_of(project, round_name)

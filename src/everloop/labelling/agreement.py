@@ -6,7 +6,7 @@ chance would do too: 1 is full agreement, 0 what chance would give, below 0 less
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from everloop.labels import Box, BoxesLabel, ClassesLabel, Label, decode
 
@@ -19,11 +19,19 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float:
     >>> round(cohen_kappa(["a", "a", "b", "b"], ["a", "a", "b", "a"]), 2)
     0.5
     """
-    count = len(first)
+    return kappa_of(Counter(zip(first, second, strict=True)))
+
+
+def kappa_of(both: Mapping[tuple[str, str], int]) -> float:
+    """The same, from how often the two said this and that of one sample."""
+    count = sum(both.values())
     if not count:
         return math.nan
-    observed = sum(one == other for one, other in zip(first, second, strict=True)) / count
-    mine, theirs = Counter(first), Counter(second)
+    observed = sum(times for (one, other), times in both.items() if one == other) / count
+    mine, theirs = Counter[str](), Counter[str]()
+    for (one, other), times in both.items():
+        mine[one] += times
+        theirs[other] += times
     expected = sum(mine[name] * theirs[name] for name in mine) / count**2
     return math.nan if expected == 1 else (observed - expected) / (1 - expected)
 
@@ -39,12 +47,29 @@ def fleiss_kappa(answers: Sequence[Sequence[str]]) -> float:
     raters = len(answers[0])
     if raters < 2 or any(len(said) != raters for said in answers):
         raise ValueError("Fleiss' kappa wants the same number of answers, at least 2, of each")
-    counts = [Counter(said) for said in answers]
-    pairs = raters * (raters - 1)
-    observed = sum(sum(n * (n - 1) for n in each.values()) / pairs for each in counts)
-    observed /= len(counts)
-    total: Counter[str] = sum(counts, Counter())
-    expected = sum((n / (len(counts) * raters)) ** 2 for n in total.values())
+    agreed = sum(agreeing_part(said) for said in answers)
+    return fleiss_of(len(answers), agreed, Counter(name for said in answers for name in said))
+
+
+def agreeing_part(said: Sequence[str]) -> float:
+    """The part of the pairs among some answers to one sample, two or more, that are the same.
+
+    >>> agreeing_part(["a", "a", "b"])
+    0.3333333333333333
+    """
+    same = sum(n * (n - 1) for n in Counter(said).values())
+    return same / (len(said) * (len(said) - 1))
+
+
+def fleiss_of(samples: int, agreed: float, named: Mapping[str, int]) -> float:
+    """Fleiss' kappa from sums over samples that the same number of people answered each.
+
+    `agreed`: the sum of their agreeing parts; `named`: how often each label was given.
+    """
+    if not samples:
+        return math.nan
+    count = sum(named.values())
+    observed, expected = agreed / samples, sum((n / count) ** 2 for n in named.values())
     return math.nan if expected == 1 else (observed - expected) / (1 - expected)
 
 

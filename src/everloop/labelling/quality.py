@@ -1,17 +1,15 @@
 """What the answers of people say of each other: agreement, gold questions, scores."""
 
 import math
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations, groupby
-from operator import attrgetter
 
 from everloop.evaluation.intervals import wilson
-from everloop.ids import Json, SampleId
-from everloop.labelling.agreement import agree, cohen_kappa, fleiss_kappa, likeness
-from everloop.labels import ClassLabel, Label, decode
-from everloop.state.label_answers import Given
+from everloop.ids import Json
+from everloop.labelling.agreement import agree, fleiss_of, kappa_of
+from everloop.labelling.quality_sums import Part
+from everloop.labels import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,139 +111,82 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Dispute:
-    """One sample of which people said different things in one round."""
+class Adjudicated:
+    """One answer to a sample of which somebody decided what its label is."""
 
-    sample: SampleId
-    round: str
-    answers: tuple[Given, ...]
-    """In the order they were given."""
-
-
-def disputes(answers: Sequence[Given], same_object: float) -> tuple[Dispute, ...]:
-    """The samples on which any two people disagree, in the order they were first answered."""
-    return tuple(
-        Dispute(told[0].sample, told[0].round, told)
-        for told in _together(answers)
-        if _is_disputed(told, same_object)
-    )
+    by: str
+    label: str
+    known: str | None
+    """Of a gold question, the answer that was known before."""
+    truth: str
+    """What was decided."""
 
 
-def _is_disputed(told: Sequence[Given], same_object: float) -> bool:
-    pairs = combinations(told, 2)
-    return any(not agree(_label(a), _label(b), same_object) for a, b in pairs)
+def judge(parts: Iterable[Part], adjudicated: Iterable[Adjudicated], same_object: float) -> Quality:
+    """What is to be said of all answers, from the sums of their rounds.
 
-
-def judge(
-    said: Sequence[Given],
-    resolved: Mapping[SampleId, str],
-    same_object: float,
-    *,
-    tally: Mapping[str, tuple[int, int]],
-) -> Quality:
-    """What is to be said of answers: those of which the truth or another's answer is known.
-
-    `resolved`: the label that was adjudicated, by sample; `tally`: how many tasks each person
-    answered and skipped in all.
+    `adjudicated`: the answers to samples that an adjudicator decided; what they decided outranks
+    what was known when a gold question was asked.
     """
-    together = _together(said)
-    alike = [
-        likeness(_label(a), _label(b), same_object)
-        for told in together
-        for a, b in combinations(told, 2)
-    ]
-    gold = [given for given in said if given.known is not None]
-    raters, fleiss = _fleiss(together)
+    sums = Part()
+    for part in parts:
+        sums.add(part)
+    checked, right, gold_right = sums.checked.copy(), sums.right.copy(), sums.right.total()
+    for each in adjudicated:
+        is_right = _same(each.label, each.truth, same_object)
+        if each.known is None:
+            checked[each.by] += 1
+            right[each.by] += is_right
+        else:
+            change = is_right - _same(each.label, each.known, same_object)
+            right[each.by] += change
+            gold_right += change
+    raters = max(sums.fleiss, key=lambda size: sums.fleiss[size].samples, default=0)
+    most = sums.fleiss.get(raters)
     return Quality(
-        answers=sum(answered for answered, _ in tally.values()),
-        overlapped=len(together),
-        disputed=sum(_is_disputed(told, same_object) for told in together),
-        likeness=sum(alike) / len(alike) if alike else math.nan,
-        fleiss=fleiss,
+        answers=sums.answered.total(),
+        overlapped=sums.overlapped,
+        disputed=sums.disputed,
+        likeness=_mean(sums.likeness, sums.compared),
+        fleiss=math.nan if most is None else fleiss_of(most.samples, most.agreed, most.named),
         raters=raters,
-        gold_asked=len(gold),
-        gold_right=sum(_is_right(given, resolved, same_object) is True for given in gold),
-        pairs=_pairs(together, same_object),
-        people=_scores(said, together, resolved, same_object, tally),
+        gold_asked=sums.checked.total(),
+        gold_right=gold_right,
+        pairs=tuple(
+            Pair(*names, met.samples, met.agreed, met.likeness / met.samples, kappa_of(met.said))
+            for names, met in sorted(sums.pairs.items())
+        ),
+        people=_scores(sums, checked, right),
     )
 
 
-def _together(answers: Sequence[Given]) -> list[tuple[Given, ...]]:
-    """Answers to the same sample in the same round, where there are several; no gold questions."""
-    key = attrgetter("round", "sample")
-    mine = sorted((a for a in answers if a.known is None and a.label is not None), key=key)
-    groups = [tuple(sorted(told, key=attrgetter("at"))) for _, told in groupby(mine, key)]
-    return sorted((told for told in groups if len(told) > 1), key=lambda told: told[0].at)
+def _same(one: str, other: str, same_object: float) -> bool:
+    return agree(decode(one), decode(other), same_object)
 
 
-def _fleiss(together: Sequence[Sequence[Given]]) -> tuple[int, float]:
-    """How many people most of the samples have, and Fleiss' kappa of those."""
-    told = [[g.label or "" for g in group] for group in together if _are_classes(group)]
-    if not told:
-        return 0, math.nan
-    raters = Counter(map(len, told)).most_common(1)[0][0]
-    return raters, fleiss_kappa([labels for labels in told if len(labels) == raters])
+def _mean(total: float, count: int) -> float:
+    return total / count if count else math.nan
 
 
-def _pairs(together: Sequence[Sequence[Given]], same_object: float) -> tuple[Pair, ...]:
-    both: dict[tuple[str, str], list[tuple[Given, Given]]] = defaultdict(list)
-    for told in together:
-        for a, b in combinations(sorted(told, key=attrgetter("by")), 2):
-            both[a.by, b.by].append((a, b))
-    found = []
-    for (first, second), met in sorted(both.items()):
-        alike = [likeness(_label(a), _label(b), same_object) for a, b in met]
-        agreed = sum(agree(_label(a), _label(b), same_object) for a, b in met)
-        classes = [(a.label or "", b.label or "") for a, b in met if _are_classes((a, b))]
-        kappa = cohen_kappa([a for a, _ in classes], [b for _, b in classes])
-        found.append(Pair(first, second, len(met), agreed, sum(alike) / len(alike), kappa))
-    return tuple(found)
-
-
-def _scores(
-    said: Sequence[Given],
-    together: Sequence[Sequence[Given]],
-    resolved: Mapping[SampleId, str],
-    same_object: float,
-    tally: Mapping[str, tuple[int, int]],
-) -> tuple[Score, ...]:
+def _scores(sums: Part, checked: Counter[str], right: Counter[str]) -> tuple[Score, ...]:
     shared, agreed = Counter[str](), Counter[str]()
-    for told in together:
-        for a, b in combinations(told, 2):
-            shared.update((a.by, b.by))
-            if agree(_label(a), _label(b), same_object):
-                agreed.update((a.by, b.by))
-    found = []
-    for name, (answered, skipped) in sorted(tally.items()):
-        mine = [given for given in said if given.by == name]
-        checks = [_is_right(given, resolved, same_object) for given in mine]
-        found.append(
-            Score(
-                name,
-                answered,
-                skipped,
-                sum(check is not None for check in checks),
-                sum(check is True for check in checks),
-                shared[name],
-                agreed[name],
-            )
+    for names, met in sums.pairs.items():
+        for name in names:
+            shared[name] += met.samples
+            agreed[name] += met.agreed
+    found = [
+        Score(
+            name,
+            sums.answered[name],
+            sums.skipped[name],
+            checked[name],
+            right[name],
+            shared[name],
+            agreed[name],
         )
+        for name in sums.answered | sums.skipped
+    ]
     return tuple(sorted(found, key=lambda s: (math.isnan(s.score), s.score, s.name)))
-
-
-def _is_right(given: Given, resolved: Mapping[SampleId, str], same_object: float) -> bool | None:
-    """Whether an answer is right; None where nobody knows."""
-    # What was adjudicated later outranks what was known when the question was asked.
-    truth = resolved.get(given.sample, given.known)
-    return None if truth is None else agree(_label(given), decode(truth), same_object)
-
-
-def _label(given: Given) -> Label:
-    return decode(given.label or "")
-
-
-def _are_classes(told: Sequence[Given]) -> bool:
-    return all(isinstance(_label(given), ClassLabel) for given in told)
 
 
 def _or_none(value: float) -> float | None:

@@ -22,6 +22,7 @@ from everloop.registry.studies import StudyBook
 from everloop.rollout.tally import Tallies
 from everloop.state.access import Access
 from everloop.state.alarms import Alarms
+from everloop.state.answer_rounds import AnswerRounds
 from everloop.state.audit import Audit
 from everloop.state.backend_marks import BackendMarks
 from everloop.state.checklists import Checklists
@@ -88,6 +89,7 @@ class Project:
     experiments: Experiments
     queue: LabelQueue
     answers: LabelAnswers
+    answer_rounds: AnswerRounds
     resolutions: Resolutions
     prelabels: Prelabels
     backend_marks: BackendMarks

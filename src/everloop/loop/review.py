@@ -7,7 +7,8 @@ from datetime import datetime
 from everloop.data.annotations import Annotation
 from everloop.errors import Refused
 from everloop.ids import AnnotationId, Json, LabelTaskId, SampleId
-from everloop.labelling.quality import Dispute, Quality, disputes, judge
+from everloop.labelling.agreement import agree
+from everloop.labelling.disputes import Dispute, disputes
 from everloop.labels import decode, encode
 from everloop.loop.project import Project
 from everloop.state.resolutions import Resolution
@@ -46,9 +47,15 @@ def disputed(project: Project) -> tuple[Dispute, ...]:
     return tuple(
         dispute
         for dispute in found
-        if (said := decided.get(dispute.sample)) is None
-        or said.at < max(given.at for given in dispute.answers)
+        if (said := decided.get(dispute.sample)) is None or _is_open_again(project, dispute, said)
     )
+
+
+def _is_open_again(project: Project, dispute: Dispute, decided: Resolution) -> bool:
+    """Whether somebody disagreed with a decision after it was made."""
+    label, same_object = decode(decided.label), project.policy.labelling.same_object
+    later = [decode(given.label or "") for given in dispute.answers if given.at > decided.at]
+    return any(not agree(label, said, same_object) for said in later)
 
 
 def decisions(project: Project) -> Mapping[SampleId, Resolution]:
@@ -67,17 +74,6 @@ def keep_out_disputed(project: Project, now: datetime) -> None:
     out = {sample for sample, why in exclusions.current().items() if why == DISPUTED}
     exclusions.leave_out(sorted(disagreed - out), DISPUTED, by="loop", now=now)
     exclusions.take_back(sorted(out - disagreed), by="loop", now=now)
-
-
-def quality_of(project: Project, round: str | None = None) -> Quality:  # noqa: A002 - the noun
-    """How far people agree and how well they label, in one round or in all."""
-    resolved = {sample: each.label for sample, each in decisions(project).items()}
-    return judge(
-        project.answers.telling(round),
-        resolved,
-        project.policy.labelling.same_object,
-        tally=project.answers.tally(round),
-    )
 
 
 def decide(
@@ -117,7 +113,8 @@ def undo(project: Project, sample: SampleId, *, by: str, now: datetime) -> Resol
     standing = standing_of(told)
     if standing is None:
         raise Refused(f"sample {sample[:8]} has no label; there is nothing to undo")
-    before = standing_of([each for each in told if each.id != standing.id])
+    earlier = [each for each in told if each.id != standing.id and each.at <= standing.at]
+    before = standing_of(earlier)
     if before is None:
         raise Refused(
             f"sample {sample[:8]} had no label before {standing.label!r}; "
@@ -134,7 +131,14 @@ def _on_the_way(project: Project, sample: SampleId) -> list[Annotation]:
     answers = (*project.queue.answered_unrecorded(), *project.resolutions.unrecorded())
     return [
         Annotation(
-            AnnotationId(said.id), sample, said.label, said.by, "person", None, said.at, said.id
+            AnnotationId(said.id),
+            sample,
+            said.label,
+            said.by,
+            "person" if said.confidence is None else "accepted",
+            said.confidence,
+            said.at,
+            said.id,
         )
         for said in answers
         if said.sample == sample and said.purpose != "gold"

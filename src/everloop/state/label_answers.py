@@ -1,16 +1,15 @@
 """What people answered, task by task, as it is judged and reviewed; reads only."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, func, select, tuple_
+from sqlalchemy import Row, Select, and_, func, select, tuple_
 
 from everloop.ids import LabelTaskId, SampleId
 from everloop.state.database import Database
 from everloop.state.label_queue import Purpose
-from everloop.state.tables import label_tasks, resolutions
+from everloop.state.tables import label_tasks
 
 _T = label_tasks.c
 _SAID = ("answered", "recorded")
@@ -50,38 +49,10 @@ class LabelAnswers:
             query = query.where(_T.round == round)
         return self._given(query.order_by(_T.position))
 
-    def tally(self, round: str | None = None) -> Mapping[str, tuple[int, int]]:  # noqa: A002
-        """How many tasks each person answered and skipped, in one round or in all."""
-        skipped = _T.status == "skipped"
-        counts = func.sum(case((skipped, 0), else_=1)), func.sum(case((skipped, 1), else_=0))
-        query = select(_T.answered_by, *counts).where(_T.status.in_((*_SAID, "skipped")))
-        if round is not None:
-            query = query.where(_T.round == round)
-        with self._database.read() as connection:
-            rows = connection.execute(query.group_by(_T.answered_by)).all()
-        return {str(by or ""): (int(said), int(not_said)) for by, said, not_said in rows}
-
-    def telling(self, round: str | None = None) -> tuple[Given, ...]:  # noqa: A002 - the noun
-        """The answers that say something of who gave them: to gold questions, to samples that
-        others answered too, and to those that an adjudicator decided; in the order of tasks."""
-        said = _T.status.in_(_SAID)
-        several = (
-            select(_T.sample, _T.round)
-            .where(said)
-            .group_by(_T.sample, _T.round)
-            .having(func.count() > 1)
-        )
-        checked = _T.known.is_not(None) | _T.sample.in_(select(resolutions.c.sample))
-        query = select(label_tasks).where(said, checked | tuple_(_T.sample, _T.round).in_(several))
-        if round is not None:
-            query = query.where(_T.round == round)
-        return self._given(query.order_by(_T.position))
-
     def one(self, task: LabelTaskId) -> Given | None:
-        """The answer to a task, or its being skipped; None while it is open."""
-        found = self._given(
-            select(label_tasks).where(_T.id == task, _T.status.in_((*_SAID, "skipped")))
-        )
+        """The answer of a person to a task, or their skipping it; None while there is none."""
+        mine = (_T.id == task) & _T.status.in_((*_SAID, "skipped")) & ~_T.accepted
+        found = self._given(select(label_tasks).where(mine))
         return found[0] if found else None
 
     def of(self, sample: SampleId) -> tuple[Given, ...]:

@@ -213,8 +213,9 @@ class LabelQueue:
     def answer(self, task: LabelTaskId, label: str, by: str, now: datetime) -> None:
         """Save an answer; it is on the disk when this returns.
 
-        The same answer again changes nothing, another answer replaces one that is not recorded
-        yet. Raises `Refused` for an unknown task and `Conflict` for one that is recorded.
+        The same answer again changes nothing, another answer replaces one's own that is not
+        recorded yet. Raises `Refused` for an unknown task and `Conflict` for one that is recorded,
+        or that somebody else has answered.
         """
         self._close(task, now, status="answered", label=label, answered_by=by)
 
@@ -231,7 +232,11 @@ class LabelQueue:
                 if row.label == values.get("label"):
                     return
                 raise Conflict(f"task {task[:8]} is recorded as {row.label!r} already")
-            _check_alone(connection, row, values["answered_by"])
+            by = values["answered_by"]
+            # A model's answer gives way to a person's; a person's is never lost to another's.
+            if row.status == "answered" and not row.accepted and row.answered_by != by:
+                raise Conflict(f"{row.answered_by} answered task {task[:8]} meanwhile")
+            _check_alone(connection, row, by)
             connection.execute(
                 update(label_tasks)
                 .where(_T.id == task)

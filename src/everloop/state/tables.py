@@ -119,7 +119,7 @@ label_tasks = Table(
     Column("id", String, primary_key=True),
     Column("position", Integer, nullable=False),
     Column("sample", String, nullable=False),
-    Column("round", String, nullable=False, index=True),
+    Column("round", String, nullable=False),
     Column("purpose", String, nullable=False),
     Column("suggestion", String),
     Column("suggested_by", String),
@@ -139,6 +139,7 @@ label_tasks = Table(
     Column("accepted", Boolean, nullable=False, server_default="0"),
     Index("label_tasks_waiting", "status", "position"),
     Index("label_tasks_of_sample", "sample", "round"),
+    Index("label_tasks_of_round", "round", "status", "answered_at"),
 )
 # Triggers, which only the migration states, let no task in or open without a clearance.
 

@@ -3,6 +3,7 @@
 from everloop.labels import ClassLabel, encode
 from everloop.loop import review
 from everloop.loop.label_doubts import suspected
+from everloop.loop.label_quality import quality_of
 from everloop.loop.offers import size_of
 from everloop.web.asked import Answer, Asked, figure_of, goto
 from everloop.web.drawing import page
@@ -37,7 +38,7 @@ def show(asked: Asked) -> Answer:
 
 def show_quality(asked: Asked) -> Answer:
     """How far people agree, and how well each labels."""
-    found = review.quality_of(asked.project)
+    found = quality_of(asked.project)
     return page(asked, "review_quality.html", title="Quality of labels", quality=found)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from everloop.ids import SampleId
+from everloop.labelling.disputes import Dispute
 from everloop.labelling.doubts import Doubt
-from everloop.labelling.quality import Dispute
 from everloop.labels import Box, BoxesLabel, ClassesLabel, ClassLabel, ValueLabel, decode
 
 _KEYS = "123456789"
