@@ -85,6 +85,15 @@ def test_the_end_of_what_was_told_is_told_but_not_of_what_merely_happened() -> N
     assert compose(_desk(700), [again]) == ()
 
 
+def test_the_oftener_it_came_back_the_longer_its_end_waits_an_hour_at_most() -> None:
+    over = replace(_told(_raised(1)), closed_at=at(600))
+    for returns, wait in ((0, 30), (1, 60), (5, 960), (7, 3600), (10**6, 3600)):
+        flapping = replace(over, returns=returns)
+        assert compose(_desk(600 + wait - 1), [flapping]) == ()
+        told = _one(compose(_desk(600 + wait), [flapping])).body
+        assert (f"came back {returns} times" in told) == (returns > 0)
+
+
 def test_a_silence_holds_what_it_names_and_nothing_else() -> None:
     silence = Silence(1, "action-*", at(3600), "ann", "moving house")
     alarms = [_raised(1), _raised(2, "service-down", "critical")]

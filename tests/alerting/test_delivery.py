@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from everloop.state.outbox import Message, Outbox
 
 POLICY = AlertingPolicy.model_validate({"internal": ["127.0.0.0/8"], "timeout": "20s"})
 NEWS = Message("ops", "alert", ("OPS",), "[digits] a title", "what to do", {"level": "critical"})
+
+REPORT = Message("report", "report", ("OPS",), "[digits] the day", "what was", {})
 
 
 def _courier(database: Database, folder: Path, **addresses: str) -> Courier:
@@ -81,6 +84,51 @@ def test_a_receiver_that_is_down_for_an_hour_gets_it_afterwards(
         _settle(courier, fence, at(4000))
         assert len(inbox.got) == 1
     assert courier.outbox.undelivered() == ()
+
+
+_STORY = tuple(replace(NEWS, title=f"news {n}", subject=str(n)) for n in range(4))
+
+
+def test_what_is_written_while_a_receiver_is_away_arrives_once_and_in_order(
+    database: Database, fence: Fence, tmp_path: Path
+) -> None:
+    with http_receiver() as inbox:
+        address = f"http://127.0.0.1:{inbox.port}/"
+        courier = _courier(database, tmp_path, OPS=address, LOG=f"{address}log")
+        inbox.status = 500
+        # Two are written at once, two later; the second is due while the first waits long.
+        courier.outbox.post(_STORY[:2], fence, START)
+        for seconds in (0, 1, 3, 7):
+            _settle(courier, fence, at(seconds))
+        courier.outbox.post(_STORY[2:], fence, at(8))
+        _settle(courier, fence, at(9))
+        tried = [json.loads(body)["title"] for _, body in inbox.got]
+        assert tried == ["news 0"] * 4, "one probe each time, however much waits"
+        courier.outbox.post([replace(NEWS, to=("LOG",)), REPORT], fence, at(9))
+        inbox.got.clear()
+        inbox.status = 200
+        _settle(courier, fence, at(10))
+        others = {json.loads(body)["title"] for _, body in inbox.got}
+        assert others == {NEWS.title, REPORT.title}, "others are not kept back, nor is a report"
+        inbox.got.clear()
+        for seconds in range(20, 25):
+            _settle(courier, fence, at(seconds))
+        found = [(json.loads(body)["title"], "everloop-repeated" in heads)
+                 for heads, body in inbox.got]  # fmt: skip
+    assert found == [("news 0", True), ("news 1", False), ("news 2", False), ("news 3", False)]
+    assert courier.outbox.undelivered() == ()
+
+
+def test_what_is_never_taken_keeps_others_back_for_an_hour_and_no_longer(
+    database: Database, fence: Fence, tmp_path: Path
+) -> None:
+    courier = _courier(database, tmp_path)
+    courier.outbox.post(_STORY[:2], fence, START)
+    seen = []
+    for number in range(26):
+        courier.tend(fence, START + number * timedelta(minutes=5))
+        seen.append(tuple(letter.attempts for letter in courier.outbox.undelivered()))
+    assert seen[22:] == [(23, 0), (24, 0), (25, 1), (26, 2)]
 
 
 def test_pauses_grow_to_the_longest_and_no_letter_is_given_up(

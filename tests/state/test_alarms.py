@@ -8,7 +8,7 @@ from tests.support.clock import START, at
 
 from everloop.alarm import Alarm
 from everloop.errors import Conflict, Refused
-from everloop.state.alarms import Alarms
+from everloop.state.alarms import RETURNS, UNSTEADY, Alarms
 from everloop.state.database import Database
 from everloop.state.lease import Fence, Leases
 from everloop.state.outbox import Message, Outbox
@@ -28,9 +28,43 @@ def test_an_alarm_stands_from_when_it_is_seen_until_it_is_not(
     alarms.sync([SLOW], fence, at(2))
     (over,) = alarms.closed_since(at(2))
     assert (over.alarm.key, over.closed_at) == ("service-down", at(2))
-    alarms.sync([DOWN, SLOW], fence, at(3))
+    alarms.sync([DOWN, SLOW], fence, at(2) + RETURNS)
     again = alarms.standing()[-1]
-    assert again.id != over.id and again.opened_at == at(3)
+    assert again.id != over.id and again.opened_at == at(2) + RETURNS and again.returns == 0
+
+
+def test_what_comes_and_goes_is_one_alarm_however_often(database: Database, fence: Fence) -> None:
+    alarms = Alarms(database)
+    for seconds in range(0, 2 * UNSTEADY, 2):
+        alarms.sync([DOWN], fence, at(seconds))
+        (standing,) = alarms.standing()
+        # Nobody has heard of it, so it waits anew for others each time.
+        assert (standing.opened_at, standing.returns) == (at(seconds), seconds // 2)
+        alarms.sync([], fence, at(seconds + 1))
+    for _ in range(3):
+        alarms.sync([DOWN], fence, at(100))
+        (standing,) = alarms.standing()
+        assert standing.opened_at == at(2 * UNSTEADY - 2), "one lasting trouble by now"
+        alarms.sync([], fence, at(101))
+    assert len(alarms.closed_since(START)) == 1
+    assert alarms.told_and_closed_since(START) == ()
+
+
+def test_what_was_told_stands_on_until_its_end_is_told(database: Database, fence: Fence) -> None:
+    alarms, outbox = Alarms(database), Outbox(database)
+    alarms.sync([DOWN], fence, at(0))
+    (first,) = alarms.standing()
+    outbox.post([Message("ops", "alert", ("A",), "t", "b", alarms=(first.id,))], fence, at(30))
+    alarms.sync([], fence, at(40))
+    alarms.sync([DOWN], fence, at(41))
+    (again,) = alarms.standing()
+    assert (again.id, again.opened_at, again.returns) == (first.id, START, 1)
+    alarms.sync([], fence, at(50))
+    outbox.post([Message("ops", "resolved", ("A",), "t", "b", alarms=(first.id,))], fence, at(90))
+    alarms.sync([DOWN], fence, at(100))
+    (new,) = alarms.standing()
+    assert (new.id != first.id, new.opened_at, new.returns) == (True, at(100), 2)
+    assert [over.id for over in alarms.told_and_closed_since(START)] == [first.id]
 
 
 def test_only_the_newest_controller_raises(database: Database, fence: Fence) -> None:
@@ -50,6 +84,9 @@ def test_who_knows_is_kept_until_it_comes_again(database: Database, fence: Fence
         alarms.acknowledge(["signal", "nothing"], "bo", at(2))
     alarms.sync([DOWN], fence, at(3))
     alarms.sync([DOWN, SLOW], fence, at(4))
+    assert alarms.standing()[-1].acked_by == "ann", "it comes and goes, and she knows"
+    alarms.sync([DOWN], fence, at(5))
+    alarms.sync([DOWN, SLOW], fence, at(5) + RETURNS)
     assert alarms.standing()[-1].acked_by is None
 
 
@@ -75,9 +112,9 @@ def test_a_message_and_its_mark_are_written_together_and_once(
     assert sorted(letter.target for letter in outbox.undelivered()) == ["A", "B"]
     assert [dict(r.marks) for r in alarms.standing()] == [{"alert/ops": at(40)}] * 2
     assert outbox.last_by_rule() == {"ops": at(30)}
-    letter = outbox.due(at(30))[0]
+    letter = outbox.undelivered()[0]
     outbox.failed(letter, "no", at(90), fence)
-    assert [x.target for x in outbox.due(at(60))] == [outbox.due(at(60))[0].target]
+    assert [x.attempts for x in outbox.undelivered()] == [1, 0]
     outbox.delivered(letter.id, fence, at(100))
     outbox.post([message], fence, at(110))
     assert len(outbox.undelivered()) == 1, "what was delivered is not written again"

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from everloop.alarm import LEVELS, Level
 from everloop.ids import Json
 from everloop.policy import AlertingPolicy, AlertRule
-from everloop.state.alarms import Raised, Silence, matches
+from everloop.state.alarms import RETURNS, Raised, Silence, matches
 from everloop.state.outbox import Message, MessageKind
 
 _SHOWN = 20
 """Alarms that a message tells one by one; of the rest, how many there are of each kind."""
+_MOST_DOUBLINGS = 20
 _REMEMBERED = timedelta(days=1)
 """An end that could not be told for so long is no news any more."""
 
@@ -72,10 +73,15 @@ def _ends(desk: Desk, rule: AlertRule, mine: Sequence[Raised]) -> Message | None
         for r in mine
         if r.closed_at is not None and r.alarm.passes and told in r.marks and ended not in r.marks
     ]
-    # Gathered as alarms are; one that comes back meanwhile is told as new again.
-    if not over or min(r.closed_at for r in over if r.closed_at) + desk.policy.group > desk.now:
-        return None
-    return _message(desk, rule, "resolved", rule.to, over)
+    # Gathered as alarms are; one that comes back meanwhile stands on, and was told already.
+    over = [r for r in over if r.closed_at and r.closed_at + _quiet(desk, r) <= desk.now]
+    return _message(desk, rule, "resolved", rule.to, over) if over else None
+
+
+def _quiet(desk: Desk, raised: Raised) -> timedelta:
+    """How long it must be gone before its end is told: the longer, the oftener it came back."""
+    doubled = desk.policy.group * (1 << min(raised.returns, _MOST_DOUBLINGS))
+    return max(desk.policy.group, min(doubled, RETURNS))
 
 
 def _louder(desk: Desk, rule: AlertRule, mine: Sequence[Raised]) -> Message | None:
@@ -138,6 +144,8 @@ def _body(desk: Desk, rule: AlertRule, kind: MessageKind, ordered: Sequence[Rais
     for raised in ordered[:_SHOWN]:
         alarm = raised.alarm
         lines = [f"{alarm.level.upper()}  {alarm.summary}", f"  since {_moment(raised.opened_at)}"]
+        if raised.returns:
+            lines[-1] += f", came back {raised.returns} times"
         if kind == "resolved":
             lines[-1] += f", over {_moment(raised.closed_at)}"
         else:
@@ -175,6 +183,7 @@ def _told(desk: Desk, raised: Raised) -> dict[str, Json]:
         "link": f"{desk.link}{alarm.page}" if desk.link else None,
         "opened_at": raised.opened_at.isoformat(),
         "closed_at": None if raised.closed_at is None else raised.closed_at.isoformat(),
+        "returns": raised.returns,
     }
 
 

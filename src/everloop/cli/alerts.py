@@ -49,7 +49,8 @@ def list_alarms(program: Program, path: Path, *, everything: bool, as_json: bool
         ("alarm", "level", "what", "since", "known to", "look"),
         [
             (r.alarm.key, r.alarm.level, r.alarm.summary,
-             f"{r.opened_at:%m-%d %H:%M:%S}" + (" (over)" if r.closed_at else ""),
+             f"{r.opened_at:%m-%d %H:%M:%S}" + (" (over)" if r.closed_at else "")
+             + (f", came back {r.returns} times" if r.returns else ""),
              r.acked_by or "nobody", r.alarm.command)
             for r in (*standing, *over)
         ],
@@ -161,6 +162,7 @@ def _alarm(raised: "Raised") -> dict[str, Json]:
         "page": alarm.page,
         "opened_at": raised.opened_at.isoformat(),
         "closed_at": None if raised.closed_at is None else raised.closed_at.isoformat(),
+        "returns": raised.returns,
         "acknowledged_by": raised.acked_by,
         "told": {name: at.isoformat() for name, at in raised.marks.items()},
     }

@@ -43,7 +43,8 @@ def _write(project: Project, turn: Turn) -> None:
     """Compose the messages that are due, and put them into the outbox."""
     if not project.policy.alerts:
         return
-    raised = (*project.alarms.standing(), *project.alarms.closed_since(horizon(turn.now)))
+    over = project.alarms.told_and_closed_since(horizon(turn.now))
+    raised = (*project.alarms.standing(), *over)
     if not raised:
         return
     desk = Desk(

@@ -2,17 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, cast, func, insert, select, update
 
 from everloop.alarm import Alarm
 from everloop.errors import Refused
 from everloop.state.database import Database
 from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import alarms, silences
+
+RETURNS = timedelta(hours=1)
+"""What is seen again within this of its end has come back: it comes and goes."""
+UNSTEADY = 5
+"""So many returns, and it is one lasting trouble, however shortly it stands each time."""
+_AT_ONCE = 500
+"""Keys in one question to the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,13 @@ class Raised:
     acked_by: str | None
     marks: Mapping[str, datetime]
     """When which message about it was written, such as `alert/operations`."""
+    returns: int = 0
+    """How often it came back since, each time shortly after it was over."""
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether anybody was told of its end."""
+        return any(name.startswith("resolved/") for name in self.marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +91,24 @@ class Alarms:
             check_fence(connection, fence)
             over = alarms.c.id.in_(gone)
             connection.execute(update(alarms).where(over).values(closed_at=now))
-            for key, alarm in changed.items():
-                if known := standing.get(key):
-                    here = alarms.c.id == known.id
-                    connection.execute(update(alarms).where(here).values(told=asdict(alarm)))
+            came = {key: alarm for key, alarm in changed.items() if key not in standing}
+            before = _lately(connection, came, now)
+            stands_on = {key for key, known in before.items() if not known.is_ended}
+            _change(
+                connection,
+                [
+                    {"one": standing[k].id, "told": asdict(changed[k])}
+                    for k in changed
+                    if k in standing
+                ],
+            )
+            _change(connection, [_back(before[key], came[key], now) for key in stands_on])
             rows = [
-                {"key": key, "told": asdict(alarm), "opened_at": now, "marks": {}}
-                for key, alarm in changed.items()
-                if key not in standing
-            ]
+                {"key": key, "told": asdict(alarm), "opened_at": now, "marks": {},
+                 "returns": before[key].returns + 1 if key in before else 0}
+                for key, alarm in came.items()
+                if key not in stands_on
+            ]  # fmt: skip
             if rows:
                 connection.execute(insert(alarms), rows)
 
@@ -97,6 +120,12 @@ class Alarms:
         """Those that ended at or after a moment, oldest first."""
         query = select(alarms).where(alarms.c.closed_at >= moment)
         return self._read(query.order_by(alarms.c.id))
+
+    def told_and_closed_since(self, moment: datetime) -> tuple[Raised, ...]:
+        """Those of them that somebody was told of: of a storm that nobody heard of, none."""
+        query = select(alarms).where(alarms.c.closed_at >= moment)
+        told = cast(alarms.c.marks, Text) != "{}"
+        return self._read(query.where(told).order_by(alarms.c.id))
 
     def acknowledge(self, names: Sequence[str], by: str, now: datetime) -> tuple[Raised, ...]:
         """Note that somebody knows of standing alarms, named by key or pattern; those are returned.
@@ -157,6 +186,35 @@ def mark(connection: Connection, ids: Iterable[int], name: str, now: datetime) -
         connection.execute(update(alarms).where(here).values(marks=bindparam("marked")), rows)
 
 
+def _lately(connection: Connection, keys: Iterable[str], now: datetime) -> dict[str, Raised]:
+    """Of each key the latest alarm, where it ended shortly before."""
+    found: dict[str, Raised] = {}
+    asked = list(keys)
+    for start in range(0, len(asked), _AT_ONCE):
+        some = alarms.c.key.in_(asked[start : start + _AT_ONCE])
+        latest = select(func.max(alarms.c.id)).where(some).group_by(alarms.c.key)
+        query = select(alarms).where(alarms.c.id.in_(latest), alarms.c.closed_at > now - RETURNS)
+        found |= {row.key: _raised(row) for row in connection.execute(query)}
+    return found
+
+
+def _back(known: Raised, alarm: Alarm, now: datetime) -> dict[str, Any]:
+    """What nobody was told the end of stands on: what comes and goes is no new alarm each time."""
+    returns = known.returns + 1
+    # What nobody was told of waits anew for others, unless it comes and goes all the time.
+    since = known.opened_at if known.marks or returns >= UNSTEADY else now
+    return {"one": known.id, "told": asdict(alarm), "closed_at": None, "opened_at": since,
+            "returns": returns}  # fmt: skip
+
+
+def _change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Alarms by id (`one`), all with the same columns."""
+    if rows:
+        values: dict[str, Any] = {name: bindparam(name) for name in rows[0] if name != "one"}
+        here = alarms.c.id == bindparam("one")
+        connection.execute(update(alarms).where(here).values(**values), list(rows))
+
+
 def _raised(row: Row[Any]) -> Raised:
     return Raised(
         id=row.id,
@@ -166,4 +224,5 @@ def _raised(row: Row[Any]) -> Raised:
         acked_at=row.acked_at,
         acked_by=row.acked_by,
         marks={name: datetime.fromisoformat(at) for name, at in row.marks.items()},
+        returns=row.returns,
     )

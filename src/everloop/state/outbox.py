@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Row, func, insert, select, update
@@ -13,6 +13,8 @@ from everloop.state.database import Database
 from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import outbox
 from everloop_runtime.ids import digest_json
+
+_APART = timedelta(microseconds=1)
 
 MessageKind: TypeAlias = Literal["alert", "escalation", "resolved", "report"]
 
@@ -66,6 +68,17 @@ class Letter:
     delivered_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A letter on its way, without what is in it."""
+
+    id: str
+    target: str
+    kind: MessageKind
+    attempts: int
+    not_before: datetime
+
+
 class Outbox:
     """Letters are written once, tried until they arrive, and kept."""
 
@@ -76,23 +89,30 @@ class Outbox:
         """Write messages down, and on their alarms that it was done: both, or neither."""
         with self._database.write() as connection:
             check_fence(connection, fence)
-            for message in messages:
+            for number, message in enumerate(messages):
+                # What is written at once has an order too.
+                at = now + number * _APART
                 for target in dict.fromkeys(message.to):
-                    letter = _row(message, target, now)
+                    letter = {**_row(message, target, now), "made_at": at}
                     known = select(outbox.c.id).where(outbox.c.id == letter["id"])
                     if connection.execute(known).scalar() is None:
                         connection.execute(insert(outbox).values(**letter))
                 mark(connection, message.alarms, f"{message.kind}/{message.rule}", now)
 
-    def due(self, now: datetime) -> tuple[Letter, ...]:
-        """Letters that wait for an attempt, oldest first."""
-        query = select(outbox).where(outbox.c.delivered_at.is_(None), outbox.c.not_before <= now)
-        return self._read(query.order_by(outbox.c.made_at, outbox.c.id))
-
     def undelivered(self) -> tuple[Letter, ...]:
         """All letters on their way, oldest first."""
         query = select(outbox).where(outbox.c.delivered_at.is_(None))
-        return self._read(query.order_by(outbox.c.made_at, outbox.c.id))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(outbox.c.made_at, outbox.c.id))
+            return tuple(_letter(row) for row in rows)
+
+    def waiting(self) -> tuple[Waiting, ...]:
+        """The same in short: it is looked at each turn, however long a receiver is away."""
+        columns = [outbox.c[each.name] for each in fields(Waiting)]
+        query = select(*columns).where(outbox.c.delivered_at.is_(None))
+        with self._database.read() as connection:
+            rows = connection.execute(query.order_by(outbox.c.made_at, outbox.c.id))
+            return tuple(Waiting(*row) for row in rows)
 
     def last_by_rule(self) -> Mapping[str, datetime]:
         """When each rule wrote its latest message, an escalation aside."""
@@ -102,18 +122,19 @@ class Outbox:
         with self._database.read() as connection:
             return {row.rule: row[1] for row in connection.execute(query.group_by(outbox.c.rule))}
 
-    def is_open(self, letter: str, fence: Fence) -> bool:
-        """Whether it still waits, as only the one who may write can know."""
-        query = select(outbox.c.id).where(outbox.c.id == letter, outbox.c.delivered_at.is_(None))
+    def opened(self, letter: str, fence: Fence) -> Letter | None:
+        """A letter that still waits, as only the one who may write can know; None: it does not."""
+        query = select(outbox).where(outbox.c.id == letter, outbox.c.delivered_at.is_(None))
         with self._database.read() as connection:
             check_fence(connection, fence)
-            return connection.execute(query).scalar() is not None
+            row = connection.execute(query).one_or_none()
+        return None if row is None else _letter(row)
 
     def delivered(self, letter: str, fence: Fence, now: datetime) -> None:
         """Note that it arrived."""
         self._write(letter, {"delivered_at": now, "error": None}, fence)
 
-    def failed(self, letter: Letter, error: str, again: datetime, fence: Fence) -> None:
+    def failed(self, letter: Letter | Waiting, error: str, again: datetime, fence: Fence) -> None:
         """Note that an attempt failed, and when the next is due."""
         values = {"attempts": letter.attempts + 1, "error": error, "not_before": again}
         self._write(letter.id, values, fence)
@@ -123,10 +144,6 @@ class Outbox:
         with self._database.write() as connection:
             check_fence(connection, fence)
             connection.execute(update(outbox).where(here).values(**values))
-
-    def _read(self, query: Any) -> tuple[Letter, ...]:
-        with self._database.read() as connection:
-            return tuple(_letter(row) for row in connection.execute(query))
 
 
 def _row(message: Message, target: str, now: datetime) -> dict[str, Any]:

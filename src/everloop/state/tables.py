@@ -261,13 +261,14 @@ alarms = Table(
     "alarms",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("key", String, nullable=False),
+    Column("key", String, nullable=False, index=True),
     Column("told", JSON, nullable=False),
     Column("opened_at", Moment, nullable=False),
     Column("closed_at", Moment, index=True),
     Column("acked_at", Moment),
     Column("acked_by", String),
     Column("marks", JSON, nullable=False),
+    Column("returns", Integer, nullable=False, server_default="0"),
 )
 # An index that only the migration states lets no alarm stand twice.
 
