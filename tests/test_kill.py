@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from tests.support.projects import everloop, opened, results, until, write_project
+from tests.support.warm import Warm
 from tests.support.world import World
 
 from everloop.layout import Layout
@@ -17,22 +16,20 @@ KINDS = {
     *("ingest", "snapshot", "train", "track", "evaluate", "gate", "register", "approve"),
     *("verify", "canary", "promote", "collect", "monitor", "select", "record-answers"),
 }
-_ROOT = Path(__file__).parent.parent
 
 
 class _Lives:
     """One `up` after another: each ends by its own hand or by the test's."""
 
     def __init__(self, project: Path, ledger: Path) -> None:
-        self._command = [sys.executable, "-m", "tests.support.killed_up"]
-        self._command += [str(project), str(ledger)]
+        self._arguments = [str(project), str(ledger)]
         self._log = (project / "up.log").open("ab")
         self.count = 0
         self._begin()
 
     def _begin(self) -> None:
-        self.process = subprocess.Popen(
-            self._command, cwd=_ROOT, stdout=self._log, stderr=self._log
+        self.process = Warm(
+            "tests.support.killed_up:killed_up", self._arguments, self._log, self._log
         )
         self.count += 1
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.pictures import bar
 from tests.support.projects import EVERLOOP, everloop, opened, product_up, service_of, told, until
 from tests.support.projects import write_project as write
+from tests.support.warm import Warm
 
 from everloop.layout import Layout
 from everloop.rollout.service import live_service
@@ -23,7 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def up(project: Path) -> Iterator["subprocess.Popen[str]"]:
+def up(project: Path) -> Iterator[Warm]:
     with product_up(project) as process:
         yield process
 
@@ -137,9 +138,7 @@ def test_a_single_command_is_done_by_the_running_loop(project: Path) -> None:
     assert told(project, "status")["controller"] is not None
 
 
-def test_a_killed_up_leaves_the_service_and_the_next_adopts_it(
-    project: Path, up: "subprocess.Popen[str]"
-) -> None:
+def test_a_killed_up_leaves_the_service_and_the_next_adopts_it(project: Path, up: Warm) -> None:
     assert everloop(project, "down").code == 5
     before = live_service(Layout(project))
     assert before is not None

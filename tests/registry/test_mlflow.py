@@ -92,3 +92,20 @@ def test_a_kill_while_the_database_is_made_leaves_nothing_half_made(tmp_path: Pa
 def test_processes_that_open_a_new_registry_at_once_agree(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         assert pool.map(_open, [str(tmp_path)] * 3) == [0, 0, 0]
+
+
+def test_nothing_of_a_projects_use_is_told_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.telemetry import utils
+
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        monkeypatch.delenv(name, raising=False)
+    # Otherwise silent by itself: it sees that it is being tested.
+    monkeypatch.setattr(utils, "_IS_IN_CI_ENV_OR_TESTING", False)
+    assert not utils.is_telemetry_disabled()
+    _registry(tmp_path).versions()
+    assert utils.is_telemetry_disabled()
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "false")
+    _registry(tmp_path).versions()
+    assert not utils.is_telemetry_disabled(), "who wants it may have it"

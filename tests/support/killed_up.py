@@ -1,6 +1,6 @@
 """`everloop up` that kills itself, once at each boundary of each kind of Action.
 
-Run as `python -m tests.support.killed_up PROJECT LEDGER`. The boundaries are: `intended` (the
+Its arguments are the project and a ledger. The boundaries are: `intended` (the
 journal knows of the Action, nothing was done), and `done` (the Action had its effect, the
 journal does not know). The ledger says which were met in earlier lives.
 """
@@ -29,8 +29,9 @@ def _die_once(ledger: Path, boundary: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def killed_up(project: str, ledger: Path) -> int:
+def killed_up() -> int:
     """The exit code of an `up` that met no new boundary; otherwise it does not return."""
+    project, ledger = sys.argv[1], Path(sys.argv[2])
     intend, finish = Journal.intend, Journal.finish
 
     def intend_then_die(
@@ -51,7 +52,3 @@ def killed_up(project: str, ledger: Path) -> int:
     Journal.finish = die_then_finish  # type: ignore[method-assign]
     sys.argv = ["everloop", "up", "--project", project]
     return main()
-
-
-if __name__ == "__main__":
-    sys.exit(killed_up(sys.argv[1], Path(sys.argv[2])))

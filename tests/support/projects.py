@@ -10,15 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from tests.support.pictures import bar
+from tests.support.tracking import give_tracking
+from tests.support.warm import Warm
 
 from everloop.app.assemble import assemble
 from everloop.loop.project import Project
 from everloop_runtime.client import Client
 
 EVERLOOP = (sys.executable, "-m", "everloop.app")
+_MAIN = "everloop.app.main:main"
 SIDE = 16
 
 _PRODUCT = '''
@@ -103,6 +107,7 @@ def write_project(
     """A project whose pictures are bars; `pictures` of each of the two classes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "product.py").write_text(product)
+    give_tracking(folder)
     policy = _POLICY.format(level=level, approval=approval, steps=steps, strategy=strategy)
     (folder / "everloop.toml").write_text(policy)
     for name in ("lying", "upright"):
@@ -134,17 +139,22 @@ class Said:
 
 
 def everloop(project: Path | None, *arguments: str | Path, seconds: float = 120) -> Said:
-    """Run one `everloop` command as a process."""
+    """Run one `everloop` command as a process that begins warm."""
     where = [] if project is None else ["--project", str(project)]
-    done = subprocess.run(
-        [*EVERLOOP, *map(str, arguments), *where],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-        env={**os.environ, "COLUMNS": "200"},
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
+    with TemporaryFile() as out, TemporaryFile() as err:
+        command = Warm(
+            _MAIN, [*map(str, arguments), *where], out, err, {**os.environ, "COLUMNS": "200"}
+        )
+        try:
+            code = command.wait(seconds)
+        finally:
+            command.kill()
+        return Said(code, _text(out), _text(err))
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 def told(project: Path, *arguments: str | Path) -> Any:
@@ -155,12 +165,10 @@ def told(project: Path, *arguments: str | Path) -> Any:
 
 
 @contextmanager
-def product_up(project: Path) -> Iterator["subprocess.Popen[str]"]:
+def product_up(project: Path) -> Iterator[Warm]:
     """`everloop up` for as long as the block lasts; then everything is stopped."""
-    log = (project / "up.log").open("a")
-    process = subprocess.Popen(
-        [*EVERLOOP, "up", "--project", str(project)], stdout=log, stderr=log, text=True
-    )
+    with (project / "up.log").open("ab") as log:
+        process = Warm(_MAIN, ["up", "--project", str(project)], log, log)
     try:
         yield process
     finally:
@@ -169,7 +177,6 @@ def product_up(project: Path) -> Iterator["subprocess.Popen[str]"]:
             process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-        log.close()
         everloop(project, "down")
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import logging
+import os
 from pathlib import Path
 
 _SQLITE = "sqlite:///"
@@ -14,6 +15,8 @@ def ensure_database(tracking_uri: str, artifacts: Path) -> None:
     once disturb each other, and one that is killed in between leaves a file that no later one can
     mend. So one process makes them, beside the place, and moves the whole file there.
     """
+    # Unless the user says otherwise, nothing of how a project is used leaves its machine.
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Both tell every migration and every default, which is of no use to anybody here.
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
