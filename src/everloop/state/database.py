@@ -11,7 +11,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError, SQLAlchemyError
 
 from everloop.errors import Refused, Unavailable
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest migration; `tests/state/test_database.py` holds it to the folder of migrations."""
 _BUSY_SECONDS = 10.0
 
