@@ -1,11 +1,11 @@
 """The pages: what waiting for people costs, and a task among a hundred thousand.
 
-    python benchmarks/bench_web.py [start|queue|answers ...]
+    python benchmarks/bench_web.py [start|queue|answers|samples ...]
 
 Prints the processor time of `everloop web` until it listens and until its first page is there,
 how long a labeller waits for their next tasks as the queue grows, and what looking through a
 million captured answers takes: a page of the newest, one of rare ones, one far back, what was seen
-alike, and the newest thousand for the map.
+alike, and the newest thousand for the map; and the same of a million labelled samples.
 """
 
 import json
@@ -25,7 +25,9 @@ import httpx
 import numpy as np
 from sqlalchemy import update
 
-from everloop.data.browsing import Wanted, browse, seen_alike
+from everloop.data.browsing import Region, Wanted, browse, seen_alike
+from everloop.data.catalogue.chosen import Chosen
+from everloop.data.schemas import Tables
 from everloop.data.store import DataStore
 from everloop.ids import BundleId, LabelTaskId, PolicyVersion, PredictionId, RenditionId, SampleId
 from everloop.layout import Layout
@@ -55,7 +57,7 @@ class EveryRendition:
 
 def main() -> None:
     """Print the tables that are asked for; all of them where none is."""
-    known = {"start": _start, "queue": _queue, "answers": _answers}
+    known = {"start": _start, "queue": _queue, "answers": _answers, "samples": _samples}
     for name in sys.argv[1:] or known:
         with tempfile.TemporaryDirectory() as folder:
             known[name](Path(folder) / name)
@@ -142,6 +144,8 @@ def _answers(folder: Path) -> None:
         "48 of one in a thousand": lambda: browse(predictions, Wanted(surest=0.001), 48),
         "half of them back": lambda: browse(predictions, Wanted(label="3"), 48, ANSWERS // 2),
         "of no such label": lambda: browse(predictions, Wanted(label="none"), 48),
+        "of a region of the map": lambda: browse(predictions, Wanted(region=_region(1.0)), 48),
+        "of a region where none is": lambda: browse(predictions, Wanted(region=_region(99.0)), 48),
         "seen alike": lambda: seen_alike(predictions, BUNDLE, SampleId(f"{ANSWERS - 5:064x}"), 48),
         "the newest 1,000": lambda: predictions.window(BUNDLE, ANSWERS - 1000, 1000),
     }
@@ -153,6 +157,72 @@ def _answers(folder: Path) -> None:
             ask()
             times.append(1000 * (time.perf_counter() - began))
         print(f"{what:<28}{statistics.median(times):>12.0f}{max(times):>12.0f}")
+
+
+def _samples(folder: Path) -> None:
+    _label_a_million(Tables.under(folder))
+    store = DataStore(folder)
+    began = time.perf_counter()
+    store.catalogue.chosen(Chosen(), 0, 1)
+    print(f"\n{ANSWERS:,} labelled samples, met in {time.perf_counter() - began:.0f} s, once")
+    asks: Mapping[str, Chosen] = {
+        "the first 48": Chosen(),
+        "of one label in ten": Chosen("3"),
+        "of one in a thousand": Chosen("rare"),
+        "of no such label": Chosen("none"),
+        "of the hold-out, by one person": Chosen(by="person 7", side="holdout"),
+        "of one origin": Chosen(origin="camera 3"),
+        "of one hour": Chosen(since=_DAY + timedelta(hours=200), until=_DAY + timedelta(hours=201)),
+        "of none, by all five": Chosen("none", "train", "nowhere", "nobody", _DAY),
+    }
+    print(f"{'one page':<36}{'median ms':>12}{'worst ms':>12}{'found':>8}")
+    for what, chosen in asks.items():
+        for far, after in (("", 0), (", half of them on", ANSWERS // 2)):
+            times = []
+            for _ in range(5):
+                began = time.perf_counter()
+                found, _ = store.catalogue.chosen(chosen, after, 48)
+                ids = [sample for _, sample in found]
+                store.annotations.standing(ids)
+                store.samples.places(ids)
+                times.append(1000 * (time.perf_counter() - began))
+            told = f"{statistics.median(times):>12.0f}{max(times):>12.0f}{len(found):>8}"
+            print(f"{what + far:<36}{told}")
+
+
+def _region(left: float) -> Region:
+    """Of a map that has the first two figures of an embedding as its axes."""
+    return Region(BUNDLE, left, left, left + 0.1, left + 0.1, 64, lambda seen: seen[:, :2])
+
+
+_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _label_a_million(tables: Tables) -> None:
+    """Samples without bytes and a label of each, written as they are stored."""
+    generator = np.random.default_rng(0)
+    for start in range(0, ANSWERS, _SEGMENT):
+        numbers = range(start, start + _SEGMENT)
+        ids = [f"{n * 0x9E3779B97F4A7C15 % 2**64:016x}{n:048x}" for n in numbers]
+        labels = np.where(generator.random(_SEGMENT) < 0.001, "rare", "").tolist()
+        fact: dict[str, Sequence[object]] = {
+            name: [None] * _SEGMENT for name in tables.facts.columns
+        }
+        origins = [f"camera {n % 20}" for n in numbers]
+        sides = ["holdout" if n % 5 == 0 else "train" for n in numbers]
+        fact |= {"id": ids, "side": sides, "origin": origins, "added_at": [_DAY] * _SEGMENT}
+        tables.facts.append(tables.facts.table(fact))
+        said: dict[str, Sequence[object]] = {
+            "id": [f"{n:064x}" for n in numbers],
+            "sample": ids,
+            "label": [rare or str(n % 10) for n, rare in zip(numbers, labels, strict=True)],
+            "by": [f"person {n % 10}" for n in numbers],
+            "kind": ["import"] * _SEGMENT,
+            "confidence": [None] * _SEGMENT,
+            "at": [_DAY + timedelta(seconds=n) for n in numbers],
+            "origin": ["made"] * _SEGMENT,
+        }
+        tables.annotations.append(tables.annotations.table(said))
 
 
 def _segment(generator: np.random.Generator, start: int) -> Sequence[Captured]:

@@ -55,7 +55,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Chrome]":
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, Filled]]:
     """A product with something on every page, and a champion that answers."""
     project = things_project(tmp_path_factory.mktemp("browser") / "things")
-    put = fill(project, tasks=20)
+    put = fill(project, tasks=20, measured=True)
     disagree(project, put.samples[0], {"ann": "dark", "bob": "bright"})
     record(project)
     watch(project, put)
@@ -161,6 +161,11 @@ def test_boxes_are_drawn_moved_and_named_by_mouse_and_keys(
         seen(browser, "document.querySelectorAll('rect.box').length === 2")
         _press(browser, "2", "\ue014", "n", "\ue017", "n")
         seen(browser, "document.querySelectorAll('rect.box').length === 3")
+        # Past the last box the keys lead out of the picture, and back into it.
+        _press(browser, "\ue004")
+        assert seen(browser, "document.activeElement.id") == "confirm"
+        ActionChains(browser).key_down("\ue008").send_keys("\ue004").key_up("\ue008").perform()
+        seen(browser, "document.activeElement.id === 'stage'")
         picture(browser, "boxes-laptop")
         _press(browser, "\ue007")
         until(project.queue.answered_unrecorded, why="the boxes")
@@ -208,6 +213,7 @@ def test_a_disagreement_is_decided_and_undone_by_keys(
     browser.get(f"{pages.url}/review")
     seen(browser, "document.querySelectorAll('[data-key=\"2\"]').length")
     seen(browser, "document.querySelector('img.drawn').naturalWidth > 0")
+    assert complaints(browser) == []
     picture(browser, "review-laptop")
     # Enter in the field for a reason decides nothing.
     _press(browser, "c")
@@ -245,6 +251,36 @@ def test_an_approver_says_that_they_know_of_an_alarm_and_reads_the_report(
     # It runs nothing, axe neither; what is watched is on the page before it.
     assert complaints(browser) == []
     sized(browser, LAPTOP)
+
+
+def test_a_region_of_the_map_is_chosen_by_mouse_and_by_keys(
+    browser: "Chrome", served: tuple[Pages, Filled]
+) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    pages, put = served
+    sized(browser, LAPTOP)
+    complaints(browser)
+    _log_in(browser, pages, "viewer")
+    browser.get(f"{pages.url}/data/map")
+    told = "document.getElementById('inside').textContent"
+    assert seen(browser, told) == f"{len(put.samples)} of the {len(put.samples)} shown"
+    drawn = browser.find_element(By.ID, "map")
+    chain = ActionChains(browser, duration=10).move_to_element_with_offset(drawn, -120, -160)
+    chain.click_and_hold().move_by_offset(120, 320).release().perform()
+    by_mouse = int(seen(browser, told).split()[0])
+    assert 0 < by_mouse < len(put.samples)
+    picture(browser, "region-laptop")
+    browser.find_element(By.ID, "left").send_keys("\ue012" * 40)
+    browser.find_element(By.ID, "bottom").send_keys("\ue014" * 8)
+    within = int(seen(browser, told).split()[0])
+    assert by_mouse < within < len(put.samples)
+    browser.find_element(By.CSS_SELECTOR, "#within button").click()
+    seen(browser, "document.querySelector('p.note a')")
+    # What the page counts as inside is what the server finds there.
+    assert len(browser.find_elements(By.CSS_SELECTOR, "ul.tiles li")) == within
+    assert not complaints(browser)
 
 
 def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(

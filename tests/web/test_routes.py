@@ -11,6 +11,7 @@ import httpx
 import pytest
 from tests.support.pages import HOSTILE, Filled, Pages, fill, now, pages_of, things_project
 
+from everloop.ids import SampleId
 from everloop.loop.controller import acquire
 from everloop.state.access import ROLES, Role
 from everloop.web.asked import mapping
@@ -29,7 +30,7 @@ OPEN = {("GET", "/livez"), ("GET", "/static/{build}/{name}"), ("GET", "/login"),
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pages, Filled]]:
     """A product with something on every page."""
     project = things_project(tmp_path_factory.mktemp("routes") / "things")
-    put = fill(project)
+    put = fill(project, measured=True)
     with pages_of(project) as pages:
         yield pages, put
 
@@ -141,9 +142,56 @@ def test_answers_are_looked_through_and_nonsense_is_told(served: tuple[Pages, Fi
         for nonsense in ("surest=2", "surest=nan", "since=soon", "before=-1", "before=1e9"):
             answer = client.get(f"/data/answers?{nonsense}")
             assert answer.status_code == 422, nonsense
+        for nonsense in (
+            "left=1",
+            "left=x&top=1&right=2&bottom=3",
+            "left=nan&top=0&right=1&bottom=1",
+        ):
+            assert client.get(f"/data/answers?{nonsense}").status_code == 422, nonsense
+        of_none = "left=0&top=0&right=1&bottom=1&bundle="
+        for named in ("", "e" * 64, "../" * 3):
+            assert client.get(f"/data/answers?{of_none}{named}").status_code == 404, named
         assert "No answer fits" in client.get("/data/answers?label=%27%20OR%201%3D1").text
         assert "has not answered" in client.get(f"/data/samples/{put.samples[0]}/similar").text
         assert "No model is live" in client.get("/data/map").text
+
+
+def test_labelled_samples_are_looked_through_by_what_is_known_of_them(
+    served: tuple[Pages, Filled],
+) -> None:
+    pages, put = served
+    data = pages.project.data
+    sides = {s: place.side for s, place in data.samples.places(list(put.samples)).items()}
+    labels = {s: said.label for s, said in data.annotations.standing(list(put.samples)).items()}
+
+    def found(query: str) -> set[SampleId]:
+        answer = client.get(f"/data/samples?{query}")
+        assert answer.status_code == 200, answer.text
+        ids = re.findall(r'<li><a href="/data/samples/([0-9a-f]{64})"', answer.text)
+        return set(map(SampleId, ids))
+
+    with pages.client("viewer") as client:
+        assert found("") == set(put.samples)
+        dark = found("label=dark&side=holdout&by=ann&origin=test&since=2020-01-01T00:00")
+        assert dark == {s for s in put.samples if labels[s] == "dark" and sides[s] == "holdout"}
+        assert not found("until=2020-01-01T00:00") and not found("by=bob")
+        about = f"model={put.bundles[0]}"
+        held = {s for s, side in sides.items() if side == "holdout"}
+        phones = found(f"{about}&slice=camera=phone")
+        assert found(f"{about}&slice=camera=desk") == held - phones
+        wrong = found(f"{about}&slice=camera=phone&wrong=yes")
+        assert wrong == {s for s in phones if labels[s] != "bright"}
+        assert found(f"{about}&slice=camera=phone&label=dark") == {
+            s for s in phones if labels[s] == "dark"
+        }
+        assert found(f"{about}&said=bright&wrong=yes") == wrong
+        assert found(f"{about}&surest=0.75") | found(f"{about}&surest=0.95") == held
+        assert not found(f"{about}&slice=camera=none") and not found("model=nothing&wrong=yes")
+        # The worst slice is the first to choose.
+        page = client.get(f"/data/samples?{about}").text
+        assert page.index("camera=phone (") < page.index("camera=desk (")
+        for nonsense in ("surest=-1", "until=never", "after=x"):
+            assert client.get(f"/data/samples?{nonsense}").status_code == 422
 
 
 def test_people_are_asked_about_chosen_answers(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Captured answers looked through, newest first: by what was said, how surely, and when.
+"""Captured answers looked through, newest first: by what was said, how surely, when, and where
+on the map of what a model saw.
 
 What a page costs grows with the rows it passes, not with those there are: it begins where the one
 before it ended.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,23 @@ _NEAR = 100_000
 
 
 @dataclass(frozen=True, slots=True)
+class Region:
+    """A rectangle on the map of what one model saw, its edges in units of the map's axes."""
+
+    bundle: BundleId
+    left: float
+    top: float
+    right: float
+    bottom: float
+    wide: int
+    """`D`: how long the model's embeddings are."""
+    project: "Callable[[NDArray[np.float32]], NDArray[np.float32]]" = field(
+        repr=False, compare=False
+    )
+    """Embeddings `[n, D]` on the map, `[n, 2]` or more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which answers; what is empty or None leaves everything in."""
 
@@ -35,6 +53,7 @@ class Wanted:
     """Answers at most so sure, 0 to 1."""
     since: datetime | None = None
     until: datetime | None = None
+    region: Region | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +87,15 @@ def browse(
     """
     end = predictions.total()
     end = end if before is None else min(before, end)
-    last, found = max(0, end - _PASSED), list[Given]()
+    passed = _PASSED if wanted.region is None else _PASSED // 5
+    last, found = max(0, end - passed), list[Given]()
     while end > last and len(found) < most:
         start, lacking = max(last, end - _AT_ONCE), most - len(found)
         rows = predictions.from_row(start, end - start)
-        places = _fitting(rows, wanted)[-lacking:]
+        fits = _fitting(rows, wanted)
+        if wanted.region is not None:
+            fits = fits[_inside(predictions, wanted.region, start, fits)]
+        places = fits[-lacking:]
         found += [_given(rows, int(place)) for place in places[::-1]]
         end = start + int(places[0]) if len(places) == lacking else start
     return GivenPage(found, end or None)
@@ -90,11 +113,32 @@ def _fitting(rows: "pa.Table", wanted: Wanted) -> "NDArray[np.intp]":
         fits = pc.and_(fits, pc.starts_with(rows["bundle"], wanted.bundle))
     if wanted.surest is not None:
         fits = pc.and_(fits, pc.less_equal(rows["confidence"], wanted.surest))
+    if wanted.region is not None:
+        fits = pc.and_(fits, pc.equal(rows["bundle"], wanted.region.bundle))
     if wanted.since is not None:
         fits = pc.and_(fits, pc.greater_equal(rows["at"], wanted.since))
     if wanted.until is not None:
         fits = pc.and_(fits, pc.less(rows["at"], wanted.until))
     return np.flatnonzero(pc.fill_null(fits, fill_value=False).to_numpy())
+
+
+def _inside(
+    predictions: Predictions, region: Region, start: int, places: "NDArray[np.intp]"
+) -> "NDArray[np.bool_]":
+    """Which of the rows at `places` from `start` on lie in a region."""
+    import numpy as np
+
+    inside = np.zeros(len(places), np.bool_)
+    if not len(places):
+        return inside
+    low, high = int(places[0]), int(places[-1]) + 1
+    seen, is_there = predictions.embeddings(start + low, high - low, region.wide)
+    known = is_there[places - low]
+    if known.any():
+        x, y = region.project(seen[(places - low)[known]])[:, :2].T
+        across = (x >= region.left) & (x <= region.right)
+        inside[known] = across & (y >= region.top) & (y <= region.bottom)
+    return inside
 
 
 def _given(rows: "pa.Table", place: int) -> Given:

@@ -135,6 +135,23 @@ class Predictions:
         flat = rows["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         return rows["sample"], np.asarray(flat, np.float32).reshape(rows.num_rows, -1)
 
+    def embeddings(
+        self, start: int, most: int, wide: int
+    ) -> "tuple[NDArray[np.float32], NDArray[np.bool_]]":
+        """How rows `start` to `start + most` were seen, `[n, wide]`, and which have that, `[n]`:
+        a row that keeps none, or one of another length, has not."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        column = self._table.since(["embedding"], start, most)["embedding"]
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+        is_there = lengths == wide
+        seen = np.zeros((len(lengths), wide), np.float32)
+        flat = column.filter(pa.array(is_there)).combine_chunks().flatten()
+        seen[is_there] = flat.to_numpy(zero_copy_only=False).reshape(-1, wide)
+        return seen, is_there
+
     def labels(
         self, bundle: BundleId, start: int, most: int
     ) -> list[tuple[PredictionId, str | None, datetime]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from everloop.action import Entry
 from everloop.errors import Refused
 from everloop.evaluation.comparison import Comparison, compare
-from everloop.evaluation.evaluate import load
+from everloop.evaluation.evaluate import Evaluation, load
 from everloop.ids import BundleId, Json
 from everloop.loop.cards import comparison_json, latest
 from everloop.loop.four_eyes import lacking
@@ -107,6 +107,18 @@ class Compared:
 def compared(project: Project, one: JudgedModel, two: JudgedModel) -> Compared | None:
     """The second beside the first on the hold-out that either was judged on; None where no hold-out
     has measured both."""
+    both = evaluations_of(project, one, two)
+    if both is None:
+        return None
+    old, new, snapshot = both
+    found = compare(new, old, learnable(project.declaration.task))
+    return None if found is None else Compared(one.bundle, two.bundle, snapshot, found)
+
+
+def evaluations_of(
+    project: Project, one: JudgedModel, two: JudgedModel
+) -> tuple[Evaluation, Evaluation, str] | None:
+    """What both were measured at on one hold-out, and its snapshot; None where there is none."""
     for snapshot in (two.snapshot, one.snapshot):
         results = [
             latest(project, "evaluate", bundle=model.bundle, snapshot=snapshot)
@@ -115,8 +127,7 @@ def compared(project: Project, one: JudgedModel, two: JudgedModel) -> Compared |
         digests = [str(result["evaluation"]) for result in results if result is not None]
         if len(digests) == len(results):
             new, old = (load(project.layout.evaluations, digest) for digest in digests)
-            found = compare(new, old, learnable(project.declaration.task))
-            return None if found is None else Compared(one.bundle, two.bundle, snapshot, found)
+            return old, new, snapshot
     return None
 
 

@@ -44,11 +44,17 @@ def trace(project: Project, prediction: PredictionId) -> Chain:
     bundle = BundleId(str(found["bundle"]))
     manifest = open_bundle(project.layout.bundles / bundle, bundle).manifest
     lineage: Mapping[str, Any] = manifest.lineage
+    told = {name: found[name] for name in ("id", "at", "sample", "label", "confidence")}
+    own = {"id": bundle, **_release(project, bundle)}
+    if not {"snapshot", "run"} <= lineage.keys():
+        # Made elsewhere: its chain ends with it.
+        nothing = {"known": "nothing; the bundle was not made here and does not tell"}
+        return Chain(told, own, nothing, nothing, nothing)
     snapshot = project.data.snapshots.open(SnapshotId(lineage["snapshot"]))
     (pinned,) = project.data.snapshots.described(snapshot)
     return Chain(
-        prediction={name: found[name] for name in ("id", "at", "sample", "label", "confidence")},
-        bundle={"id": bundle, **_release(project, bundle)},
+        prediction=told,
+        bundle=own,
         run=_run(project, lineage),
         snapshot=pinned,
         labels=_labels(snapshot.rows.column("by").to_pylist()),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from everloop.state.access import Role
 from everloop.web.asked import Answer, Asked
 from everloop.web.gate import csrf_of
+from everloop.web.views.review import told
 from everloop_runtime.ids import digest_bytes
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _SHORT = 8
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_JOINERS = "\u200c\u200d"
 _KINDS = {".css": b"text/css; charset=utf-8", ".js": b"text/javascript; charset=utf-8",
           ".svg": b"image/svg+xml"}  # fmt: skip
 
@@ -91,7 +93,10 @@ def _environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(ago=ago, short=short, percent=percent, figure=figure, moment=moment)
+    made.filters.update(
+        ago=ago, short=short, percent=percent, figure=figure, moment=moment, seen=seen,
+        label=label,
+    )  # fmt: skip
     return made
 
 
@@ -129,6 +134,26 @@ def percent(share: float) -> str:
     '12.3%'
     """
     return f"{share:.1%}"
+
+
+def seen(text: str) -> str:
+    """A name in which nothing hides: what has no shape, or turns text around, by its number.
+
+    Joiners stay: emoji and some scripts are written with them.
+
+    >>> seen("a\\u202eb\\n\\u200bc"), seen("caf\\u00e9 \\U0001f469\\u200d\\U0001f52c")[:4]
+    ('a<U+202E>b<U+000A><U+200B>c', 'caf\u00e9')
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in _JOINERS else f"<U+{ord(each):04X}>" for each in text
+    )
+
+
+def label(text: str) -> str:
+    """A label's text as people read it, cut where it is endless."""
+    return seen(told(text)[:200])
 
 
 def figure(value: object) -> str:

@@ -15,6 +15,7 @@ from everloop.web.pages import (
     people,
     releases,
     review,
+    samples,
     trace,
     trial,
 )
@@ -66,7 +67,7 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("POST", "/review/{sample}", DECIDES, review.decide, most=_LABEL),
         Route("POST", "/review/{sample}/undo", DECIDES, review.undo, most=_FORM),
         Route("GET", "/data", LOOKS, data.show),
-        Route("GET", "/data/samples", LOOKS, data.browse),
+        Route("GET", "/data/samples", LOOKS, samples.show),
         Route("GET", "/data/samples/{sample}", LOOKS, data.show_sample),
         Route("GET", "/data/samples/{sample}/image", LOOKS, data.thumbnail),
         Route("GET", "/data/samples/{sample}/similar", LOOKS, answers.show_similar),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from everloop.data.catalogue.chosen import Chosen, condition
 from everloop.data.catalogue.file import CatalogueFile
 from everloop.data.catalogue.follow import Source, catch_up
 from everloop.data.catalogue.mirrors import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK = 10_000
+_PASSED = 1_000_000
+"""Samples that one page of chosen ones passes at most."""
 _STANDING = "JOIN standing USING (n)"
 _TOLD = "id, side, label, annotation, who, origin"
 """What the catalogue calls `COLUMNS`."""
@@ -177,6 +180,27 @@ class Catalogue:
                 (after, label, label, most),
             )
             return [(n, SampleId(name)) for n, name in rows]
+
+    def chosen(
+        self, chosen: Chosen, after: int, most: int
+    ) -> tuple[Sequence[tuple[int, SampleId]], int | None]:
+        """Number and id of the next labelled samples that fit, and after which to go on.
+
+        One page looks at so many samples at most; where too few of them fit, the next one goes on.
+        None: there are no more.
+        """
+        where, values = condition(chosen)
+        with self._upto(self._facts, self._annotations) as connection:
+            (last,) = connection.execute("SELECT coalesce(max(n), 0) FROM standing").fetchone()
+            upto = min(last, after + _PASSED)
+            rows = connection.execute(
+                "SELECT n, id FROM standing JOIN sample USING (n) "  # noqa: S608 - ours
+                f"WHERE n > :after AND n <= :upto AND {where} ORDER BY n LIMIT :most",
+                {**values, "after": after, "upto": upto, "most": most},
+            )
+            found = [(n, SampleId(name)) for n, name in rows]
+        end = found[-1][0] if len(found) == most else upto
+        return found, end if end < last else None
 
     def unlabelled(self, side: Side, most: int, seed: int) -> Sequence[SampleId]:
         """Samples of a side without a standing label, at most so many, as good as at random.

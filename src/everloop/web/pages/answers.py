@@ -1,15 +1,15 @@
 """Captured answers looked through, what looks alike, and the map of what the live model saw."""
 
-from everloop.data.browsing import browse, seen_alike
-from everloop.errors import Refused
+from everloop.data.browsing import Region, browse, seen_alike
+from everloop.errors import Refused, Unavailable
 from everloop.ids import BundleId, Json, SampleId
 from everloop.loop import kinds
 from everloop.loop.watching import watched
-from everloop.web.asked import Answer, Asked, figure_of, goto
+from everloop.web.asked import Answer, Asked, figure_of, goto, nothing_there
 from everloop.web.drawing import page
-from everloop.web.pages.data import find_sample
+from everloop.web.pages.data import find_sample, pictures
 from everloop.web.routes import is_name
-from everloop.web.views.answers import MapView, address, map_view, wanted_of
+from everloop.web.views.answers import MapView, address, edges_of, map_view, wanted_of
 from everloop_runtime.bundle import open_bundle
 
 _TILES = 36
@@ -21,17 +21,31 @@ _ALIKE = 0.5
 
 def show(asked: Asked) -> Answer:
     """One page of answers that fit what is asked for, newest first."""
-    data, wanted = asked.project.data, wanted_of(asked)
+    data, wanted = asked.project.data, wanted_of(asked, _region(asked))
     before = asked.argument("before")
     found = browse(data.predictions, wanted, _TILES, figure_of(before) if before else None)
     standing = data.annotations.standing([given.sample for given in found.answers])
+    seen = pictures(asked, [given.sample for given in found.answers])
     following = None if found.before is None else address(asked, before=found.before)
     return page(
-        asked, "answers.html", title="Answers", wanted=wanted, answers=found.answers,
+        asked, "answers.html", title="Answers", wanted=wanted, answers=found.answers, pictures=seen,
         standing=standing, following=following, first=address(asked) if before else None,
-        since=asked.argument("since"), until=asked.argument("until"), is_picture=_pictures(asked),
-        said=_said(asked),
+        since=asked.argument("since"), until=asked.argument("until"), said=_said(asked),
     )  # fmt: skip
+
+
+def _region(asked: Asked) -> Region | None:
+    """The part of a model's map that is asked for. Raises `Problem` for a model of no map."""
+    edges, bundle = edges_of(asked), asked.argument("bundle")
+    if edges is None:
+        return None
+    try:
+        reference = watched(asked.project, BundleId(bundle)).watch.reference if bundle else None
+    except (Refused, Unavailable) as error:
+        raise nothing_there(f"map of model {bundle[:64]!r}: {error}") from error
+    if reference is None or reference.projected.shape[1] < 2:
+        raise nothing_there(f"map of model {bundle[:64]!r}")
+    return Region(BundleId(bundle), *edges, len(reference.mean), reference.project)
 
 
 def ask_people(asked: Asked) -> Answer:
@@ -67,7 +81,7 @@ def show_similar(asked: Asked) -> Answer:
     shown = [each for each, _ in seen] + looks
     return page(
         asked, "similar.html", title="Similar", sample=sample, seen=seen, looks=looks,
-        standing=data.annotations.standing(shown), is_picture=_pictures(asked),
+        standing=data.annotations.standing(shown), pictures=pictures(asked, [sample, *shown]),
     )  # fmt: skip
 
 
@@ -90,7 +104,3 @@ def _map(asked: Asked, bundle: BundleId) -> MapView | None:
     kind = open_bundle(project.layout.bundles / bundle).answers
     labels = [str(answer.label) for answer in kind.tell(watch.shaped(window.values))]
     return map_view(reference.projected[:, :2], seen[:, :2], window.samples, labels)
-
-
-def _pictures(asked: Asked) -> bool:
-    return asked.project.declaration.task.modality == "image"

@@ -1,4 +1,4 @@
-"""Data: snapshots, growth, balance, what was set aside, and a browser of samples.
+"""Data: snapshots, growth, balance, what was set aside, and one sample with its picture.
 
 Pictures are sent small and encoded afresh: of the originals to an administrator, to everybody else
 of the renditions that labellers may see as well.
@@ -6,6 +6,7 @@ of the renditions that labellers may see as well.
 
 import io
 from collections import Counter
+from collections.abc import Sequence, Set
 
 from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
@@ -13,12 +14,11 @@ from everloop.errors import Refused
 from everloop.ids import SampleId
 from everloop.loop.review import history
 from everloop.privacy.render import decode
-from everloop.web.asked import Answer, Asked, figure_of, mapping, nothing_there
+from everloop.web.asked import Answer, Asked, mapping, nothing_there
 from everloop.web.drawing import page
-from everloop.web.views.data import data_view, tiles
+from everloop.web.views.data import data_view
 from everloop_runtime.problems import Problem
 
-_TILES = 48
 _SIDE, _LARGE = 160, 800
 _HOUR = "private, max-age=3600"
 
@@ -38,22 +38,6 @@ def show(asked: Asked) -> Answer:
     return page(asked, "data.html", title="Data", view=view)
 
 
-def browse(asked: Asked) -> Answer:
-    """One page of labelled samples; the next begins after the last one's number."""
-    data = asked.project.data
-    label = asked.argument("label")
-    after = figure_of(asked.argument("after"))
-    found = data.catalogue.labelled(after, _TILES, label or None)
-    ids = [sample for _, sample in found]
-    shown = tiles(found, data.annotations.standing(ids), data.samples.places(ids))
-    following = found[-1][0] if len(found) == _TILES else None
-    is_picture = asked.project.declaration.task.modality == "image"
-    return page(
-        asked, "samples.html", title="Samples", tiles=shown, label=label, after=after,
-        following=following, is_picture=is_picture,
-    )  # fmt: skip
-
-
 def show_sample(asked: Asked) -> Answer:
     """One sample: where it stands, and all that was ever said of it."""
     project = asked.project
@@ -67,7 +51,7 @@ def show_sample(asked: Asked) -> Answer:
         place=project.data.samples.places([sample])[sample],
         history=history(project, sample),
         standing=project.data.annotations.standing([sample]).get(sample),
-        is_picture=project.declaration.task.modality == "image",
+        pictures=pictures(asked, [sample]),
     )
 
 
@@ -104,6 +88,17 @@ def _small(picture: bytes, asked: Asked, side: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(decode(picture, asked.project.limits, side)).save(out, "PNG")
     return out.getvalue()
+
+
+def pictures(asked: Asked, samples: Sequence[SampleId]) -> Set[SampleId] | None:
+    """Those samples whose pictures this person may see; None where samples are no pictures."""
+    project = asked.project
+    if project.declaration.task.modality != "image":
+        return None
+    if asked.who.role == "administrator":
+        return frozenset(samples)
+    version = project.rules.version
+    return frozenset() if version is None else project.clearances.cleared(samples, version).keys()
 
 
 def _rendition(asked: Asked, sample: SampleId) -> bytes:

@@ -7,9 +7,11 @@ from everloop.loop.checklist import asked as questions
 from everloop.loop.four_eyes import half_approved, lacking
 from everloop.loop.models import JudgedModel, judged_model, judged_models
 from everloop.loop.models import compared as paired_on_hold_out
+from everloop.loop.side_by_side import side_by_side
 from everloop.state.checklists import SAID
 from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import page
+from everloop.web.pages.data import pictures
 from everloop.web.views.models import compared, model_rows, model_view
 
 _LONGEST_COMMENT = 2000
@@ -56,13 +58,15 @@ def compare(asked: Asked) -> Answer:
     one, two = (_find(asked, asked.argument(name)) for name in ("one", "two"))
     try:
         paired = paired_on_hold_out(asked.project, one, two)
+        beside = side_by_side(asked.project, one, two)
     except Refused:
         # What was measured once may be gone since; the figures that were noted are not.
-        paired = None
+        paired, beside = None, None
     rows = compared(one, two)
     return page(
-        asked, "compare.html", title="Compare models", one=one, two=two, rows=rows, paired=paired
-    )
+        asked, "compare.html", title="Compare models", one=one, two=two, rows=rows, paired=paired,
+        beside=beside, pictures=pictures(asked, beside.parted if beside else ()),
+    )  # fmt: skip
 
 
 def show_card(asked: Asked) -> Answer:

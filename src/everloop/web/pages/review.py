@@ -7,7 +7,7 @@ from everloop.loop.label_quality import quality_of
 from everloop.loop.offers import size_of
 from everloop.web.asked import Answer, Asked, figure_of, goto
 from everloop.web.drawing import page
-from everloop.web.pages.data import find_sample
+from everloop.web.pages.data import find_sample, pictures
 from everloop.web.routes import is_name
 from everloop.web.views.review import Item, of_dispute, of_doubt, others
 
@@ -32,6 +32,7 @@ def show(asked: Asked) -> Answer:
         others=others(task.classes, item) if item else (),
         size=_size(asked, item) if item else None,
         is_picture=task.modality == "image",
+        pictures=pictures(asked, [item.sample] if item else []),
         done=done if is_name(done) else "",
     )
 

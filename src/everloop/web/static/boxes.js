@@ -73,10 +73,15 @@ class BoxEditor {
     this.draw();
   }
 
+  // Whether there is a next one; past the last and before the first none is chosen, so that keys
+  // lead out of the picture again.
   next(step) {
     const count = this.boxes.length;
-    if (count) this.chosen = (this.chosen + step + count) % count;
+    this.chosen = this.chosen < 0 && step < 0 ? count - 1 : this.chosen + step;
+    const isThere = this.chosen >= 0 && this.chosen < count;
+    if (!isThere) this.chosen = -1;
     this.draw();
+    return isThere;
   }
 
   remove() {

@@ -10,18 +10,39 @@ function startDesk() {
   const widget = desk.dataset.widget;
   const buttons = [...document.querySelectorAll("[data-class]")];
   const editor = widget === "boxes" ? new BoxEditor($("stage"), buttons[0] && buttons[0].dataset.class) : null;
-  // What one person has not saved yet is sent in their own name alone.
-  const store = `everloop-unsaved ${desk.dataset.person}`;
+  // What one person has not saved yet is sent in their own name alone; each answer is kept by
+  // itself, so that two windows of one person do not write over each other.
+  const store = `everloop-unsaved ${desk.dataset.person} `;
   const pictures = new Map();
+  const over = new Set();
   let tasks = [], done = [], outbox = kept(), saved = 0, left = Number($("left").dataset.open);
   let seen = 0, sending = false, filling = false, light = 1;
 
   function kept() {
-    try { return JSON.parse(localStorage.getItem(store)) || []; } catch (error) { return []; }
+    try {
+      const names = Object.keys(localStorage).filter((name) => name.startsWith(store));
+      const entries = names.map((name) => ({ ...JSON.parse(localStorage.getItem(name)), isKept: true }));
+      return entries.sort((one, two) => one.at - two.at);
+    } catch (error) { return []; }
   }
 
-  function keep() {
-    try { localStorage.setItem(store, JSON.stringify(outbox)); } catch (error) { /* In memory only. */ }
+  function save(entry) {
+    try {
+      localStorage.setItem(store + entry.task.id, JSON.stringify(entry));
+      entry.isKept = true;
+    } catch (error) { /* In memory only. */ }
+  }
+
+  function forget(entry) {
+    try { localStorage.removeItem(store + entry.task.id); } catch (error) { /* It was not there. */ }
+  }
+
+  // Another window of this person may have sent it meanwhile, or taken it back.
+  function isElsewhere(entry) {
+    try { return entry.isKept && localStorage.getItem(store + entry.task.id) === null; } catch (error) { return false; }
+  }
+
+  function tell() {
     $("saved").textContent = outbox.length ? `${saved} saved, ${outbox.length} on the way` : `${saved} saved`;
     $("left").textContent = `${left} open`;
   }
@@ -48,8 +69,11 @@ function startDesk() {
     try {
       const answer = await post("/label/tasks", {});
       if (answer.ok) {
-        const mine = new Set([...tasks.map((t) => t.id), ...outbox.map((o) => o.task.id)]);
-        const more = (await answer.json()).tasks.filter((t) => !mine.has(t.id));
+        const held = (await answer.json()).tasks, ids = new Set(held.map((t) => t.id));
+        // A lease that ran out while this machine slept: somebody else may have the task now.
+        tasks = tasks.filter((t, place) => place === 0 || ids.has(t.id));
+        const mine = new Set(tasks.map((t) => t.id));
+        const more = held.filter((t) => !mine.has(t.id) && !over.has(t.id));
         const first = !tasks.length;
         tasks.push(...more);
         tasks.forEach(prepare);
@@ -112,13 +136,15 @@ function startDesk() {
   function put(path, body) {
     const task = tasks.shift();
     if (!task) return;
-    const entry = { task, path: `/label/${task.id}/${path}`, body };
+    const entry = { task, path: `/label/${task.id}/${path}`, body, at: Date.now() };
+    save(entry);
+    entry.seen = seen;
     outbox.push(entry);
     done.push(entry);
-    entry.seen = seen;
+    over.add(task.id);
     left = Math.max(0, left - 1);
     closeSkipping();
-    keep();
+    tell();
     show();
     send();
   }
@@ -145,14 +171,23 @@ function startDesk() {
     sending = true;
     while (outbox.length) {
       const entry = outbox[0];
+      if (isElsewhere(entry)) {
+        outbox.shift();
+        tell();
+        continue;
+      }
       let result;
       try { result = await post(entry.path, entry.body); } catch (error) { result = null; }
       if (result && result.ok) {
         saved += 1;
         if (entry.seen) desk.dataset.lastMs = (performance.now() - entry.seen).toFixed(1);
         trouble("");
-      } else if (result && [404, 409, 422].includes(result.status)) trouble(await why(result));
-      else {
+      } else if (result && isFinal(result.status)) {
+        // Sent again it would be refused again. Who still holds the task is given it anew.
+        trouble(`Not saved: ${await why(result)}`);
+        over.delete(entry.task.id);
+        done = done.filter((one) => one !== entry);
+      } else {
         trouble(result && [401, 403].includes(result.status)
           ? "You are logged out. Log in in another tab and load this page anew; your answers are kept here."
           : "The server does not answer; your answers are kept here and sent again.");
@@ -160,12 +195,15 @@ function startDesk() {
         continue;
       }
       if (outbox[0] === entry) outbox.shift();
-      keep();
+      forget(entry);
+      tell();
       pictures.delete(entry.task.id);
       if (tasks.length < 3) fill();
     }
     sending = false;
   }
+
+  function isFinal(status) { return status >= 400 && status < 500 && ![401, 403, 408, 425, 429].includes(status); }
 
   async function undo() {
     const entry = done.pop();
@@ -174,6 +212,7 @@ function startDesk() {
     // The first one may be on its way already: it is undone once it is saved.
     if (at > 0) {
       outbox.splice(at, 1);
+      forget(entry);
       again(entry.task);
       return;
     }
@@ -185,9 +224,10 @@ function startDesk() {
   }
 
   function again(task) {
+    over.delete(task.id);
     tasks = [task, ...tasks.filter((t) => t.id !== task.id)];
     left += 1;
-    keep();
+    tell();
     show();
   }
 
@@ -217,6 +257,27 @@ function startDesk() {
   $("darker").addEventListener("click", () => brighten(-0.2));
   if ($("figure")) $("figure").addEventListener("submit", (event) => { event.preventDefault(); figure(); });
 
+  // Classes without a key of their own are found by a part of their name.
+
+  function find() {
+    const wanted = plain($("find").value);
+    for (const button of buttons) button.parentElement.hidden = !plain(button.dataset.class).includes(wanted);
+  }
+
+  function plain(text) { return text.normalize("NFC").toLowerCase(); }
+
+  function findKey(event) {
+    if (event.key !== "Enter" && event.key !== "Escape") return false;
+    const first = $("find").value && buttons.find((button) => !button.parentElement.hidden);
+    $("find").value = "";
+    find();
+    $("stage").focus({ preventScroll: true });
+    if (event.key === "Enter" && first) choose(first.dataset.class);
+    return true;
+  }
+
+  if ($("find")) $("find").addEventListener("input", find);
+
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   function boxKey(event) {
@@ -225,7 +286,7 @@ function startDesk() {
     if (event.key in arrows) {
       const [dx, dy] = arrows[event.key];
       if (editor.chosen < 0) editor.pan(dx / 10, dy / 10); else editor.nudge(dx * step, dy * step, event.shiftKey);
-    } else if (event.key === "Tab" && editor.boxes.length) editor.next(event.shiftKey ? -1 : 1);
+    } else if (event.key === "Tab") return editor.next(event.shiftKey ? -1 : 1);
     else if (event.key === "Delete" || event.key === "Backspace") editor.remove();
     else if (event.key === "n") editor.add();
     else if (event.key === "z") editor.zoom(0.7);
@@ -237,6 +298,7 @@ function startDesk() {
 
   function key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !tasks.length) return false;
+    if (event.target === $("find")) return findKey(event);
     if (["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName)) return false;
     if (event.key === "Enter" || event.key === " ") {
       // On a button, or a summary, the key is its own.
@@ -252,7 +314,8 @@ function startDesk() {
     const named = buttons.find((button) => button.dataset.key === event.key);
     if (named && !event.repeat) { choose(named.dataset.class); return true; }
     if (boxKey(event)) return true;
-    if (event.key === "u") undo();
+    if (event.key === "/" && $("find")) $("find").focus();
+    else if (event.key === "u") undo();
     else if (event.key === "s") $("skipping").open = true;
     else if (event.key === "+" || event.key === "=") brighten(0.2);
     else if (event.key === "-") brighten(-0.2);
@@ -262,7 +325,8 @@ function startDesk() {
 
   document.addEventListener("keydown", (event) => { if (key(event)) event.preventDefault(); });
   setInterval(() => { if (!document.hidden) fill(); }, 5000);
-  keep();
+  outbox.forEach((entry) => over.add(entry.task.id));
+  tell();
   $("saved").textContent = outbox.length ? `${outbox.length} kept from before are being sent` : "nothing answered yet";
   send();
   fill();

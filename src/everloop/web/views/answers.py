@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from everloop.data.browsing import Wanted
+from everloop.data.browsing import Region, Wanted
 from everloop.ids import SampleId
 from everloop.web.asked import Asked
 from everloop_runtime.problems import Problem
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WIDE, _HIGH, _EDGE = 600.0, 400.0, 12.0
+EDGES = ("left", "top", "right", "bottom")
+"""Of a region of the map, as an address names them."""
 COLOURS = 8
 """The most frequent answers have a colour of their own on the map; all others share one."""
 
@@ -42,23 +44,44 @@ class MapView:
     dots: tuple[Dot, ...]
     legend: tuple[tuple[str, int, int], ...]
     """Answer, its colour, and how many dots it has."""
+    frame: tuple[float, float, float, float]
+    """Left, top, right and bottom of the box, in units of the map's axes."""
     colours: int = COLOURS
 
 
-def wanted_of(asked: Asked) -> Wanted:
+def wanted_of(asked: Asked, region: Region | None = None) -> Wanted:
     """What the address asks for. Raises `Problem` for what is no share or no moment."""
     return Wanted(
         asked.argument("label"),
         asked.argument("bundle"),
-        _share(asked.argument("surest")),
-        _moment(asked.argument("since")),
-        _moment(asked.argument("until")),
+        share_of(asked.argument("surest")),
+        moment_of(asked.argument("since")),
+        moment_of(asked.argument("until")),
+        region,
     )
+
+
+def edges_of(asked: Asked) -> tuple[float, float, float, float] | None:
+    """Left, top, right and bottom of a region of the map; None where none is asked for.
+
+    Raises `Problem` where some are missing or are no figures.
+    """
+    given = [asked.argument(name) for name in EDGES]
+    if not any(given):
+        return None
+    try:
+        one, two, three, four = map(float, given)
+    except ValueError:
+        one = two = three = four = float("nan")
+    if not all(map(isfinite, (one, two, three, four))):
+        told = f"{', '.join(given)[:60]!r} are no four edges of a region"
+        raise Problem(422, told, "choose one on the map")
+    return min(one, three), min(two, four), max(one, three), max(two, four)
 
 
 def address(asked: Asked, **further: object) -> str:
     """The same page of answers with other settings."""
-    names = ("label", "bundle", "surest", "since", "until")
+    names = ("label", "bundle", "surest", "since", "until", *EDGES)
     kept = {name: asked.argument(name) for name in names}
     return "?" + urlencode({name: value for name, value in (kept | further).items() if value})
 
@@ -86,10 +109,13 @@ def map_view(
     if rest := sum(count for _, count in counts[COLOURS:]):
         legend.append(("all others", COLOURS, rest))
     path = "".join(f"M{x:g} {y:g}h0" for x, y in placed[: len(before)])
-    return MapView(path, dots, tuple(legend))
+    beside = _EDGE / room * span
+    left, top, right, bottom = map(float, (*(low - beside), *(low + span + beside)))
+    return MapView(path, dots, tuple(legend), (left, top, right, bottom))
 
 
-def _share(text: str) -> float | None:
+def share_of(text: str) -> float | None:
+    """A share of an address, None where there is none. Raises `Problem` for what is none."""
     if not text:
         return None
     try:
@@ -101,7 +127,8 @@ def _share(text: str) -> float | None:
     return share
 
 
-def _moment(text: str) -> datetime | None:
+def moment_of(text: str) -> datetime | None:
+    """A moment of an address, in UTC; None where there is none. Raises `Problem` for others."""
     if not text:
         return None
     try:

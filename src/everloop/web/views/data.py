@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from everloop.data.annotations import Annotation
 from everloop.data.bad_files import Quarantined
 from everloop.data.catalogue.questions import Placed
 from everloop.ids import Json, SampleId
+from everloop.loop.measured import Answered
+from everloop.web.views.review import told
 
 _WIDE, _HIGH = 600.0, 120.0
 
@@ -42,6 +45,9 @@ class Tile:
     by: str
     side: str
     origin: str
+    said: str = ""
+    """What a model says of it, where that is asked for."""
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +126,19 @@ def tiles(
     found: Sequence[tuple[int, SampleId]],
     labels: Mapping[SampleId, Annotation],
     places: Mapping[SampleId, Placed],
+    answers: Mapping[SampleId, Answered] = MappingProxyType({}),
 ) -> tuple[Tile, ...]:
-    """The samples of one page of the browser."""
+    """The samples of one page of the browser; `answers`: what a model says of them."""
     return tuple(
         Tile(
             sample,
             number,
-            labels[sample].label if sample in labels else "",
+            told(labels[sample].label) if sample in labels else "",
             labels[sample].by if sample in labels else "",
             places[sample].side if sample in places else "",
             places[sample].origin if sample in places else "",
+            told(answers[sample].said) if sample in answers else "",
+            answers[sample].confidence if sample in answers else None,
         )
         for number, sample in found
     )
