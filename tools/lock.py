@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = "alerts,torch,demo,detection,oidc,polars,privacy,ray,tabular,tune,dev"
+EXTRAS = "alerts,torch,demo,detection,oidc,polars,privacy,ray,river,tabular,tune,dev"
 LOCK = ROOT / "requirements.lock"
 HEADER = "# Made by `make lock` from the ranges in pyproject.toml and runtime/pyproject.toml.\n"
 OURS = ("everloop", "everloop-runtime")

@@ -358,6 +358,9 @@ class MonitorPolicy(_Table):
     """Harmful windows in a row before the loop acts."""
     calm: Annotated[int, Field(ge=1, le=100)] = 2
     """Windows in a row without harm after which it has ceased."""
+    errors: Literal["e-detector", "adwin", "ddm", "hddm", "page-hinkley"] = "e-detector"
+    """What looks for a change of meaning in labels that came later. The others are River's
+    (everloop[river]); `ddm` and `page-hinkley` state no rate of false alarms."""
     inputs: Annotated[int, Field(ge=0, le=10_000)] = 64
     """Inputs of each window, and of each segment of captured answers, that are read again and
     measured: brightness, sharpness and others of pictures, the columns of rows. 0: none."""

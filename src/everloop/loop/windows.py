@@ -10,8 +10,9 @@ from everloop.loop.audits import latest_audit
 from everloop.loop.project import Project
 from everloop.monitoring.finding import Finding, findings_in
 from everloop.monitoring.signal import Signal
-from everloop.monitoring.signals.concept import concept_drift
+from everloop.monitoring.signals.concept import concept_drift, detect
 from everloop.monitoring.signals.known_accuracy import known_accuracy
+from everloop.monitoring.signals.river_errors import river_detector
 from everloop.monitoring.signals.slow_drift import WINDOWS, is_due, slow_drift
 from everloop.monitoring.watch import Watch
 
@@ -50,7 +51,15 @@ def _labels(
     rate = monitor.false_alarm_rate / monitor.window
     held = int(reference.correct.sum())
     changed = signal.drift.drifted
-    concept, told = concept_drift(errors, held, len(reference.correct), rate, input_changed=changed)
+    detector = detect if monitor.errors == "e-detector" else river_detector(monitor.errors)
+    concept, told = concept_drift(
+        errors,
+        held,
+        len(reference.correct),
+        rate,
+        input_changed=changed,
+        detector=detector,
+    )
     if told.alarm is not None:
         concept = replace(concept, since=moments[told.since])
     return known, concept
