@@ -623,6 +623,9 @@ class ReportPolicy(_Table):
     """When it is written: so long after midnight, UTC."""
     to: tuple[Name, ...] = ()
     """Names of receivers it is sent to, as in `[[alerts]]`."""
+    attach: tuple[Literal["html", "pdf"], ...] = ("html",)
+    """What goes with it where a receiver takes files; `pdf` needs Chromium, and where that is
+    missing, the HTML goes. All others get the link."""
     keep: Count = 90
     """So many of the newest are kept."""
 

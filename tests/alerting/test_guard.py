@@ -44,7 +44,7 @@ def _send(folder: Path, address: str, internal: list[str]) -> str | None:
     result = folder / "result.json"
     order = {
         "result": str(result), "id": "1", "is_again": False, "address": address, "kind": "alert",
-        "title": "t", "body": "b", "facts": {}, "attachment": None, "made_at": "",
+        "title": "t", "body": "b", "facts": {}, "attachments": [], "made_at": "",
         "internal": internal, "timeout": 20,
     }  # fmt: skip
     subprocess.run(_SEND, input=json.dumps(order).encode(), check=True, timeout=60)

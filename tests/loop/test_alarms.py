@@ -18,6 +18,7 @@ from everloop.loop.decision import Decision
 from everloop.loop.project import Turn
 from everloop.loop.tell import tell
 from everloop.loop.world import Gate, Labels, Queue, Service, Source, World
+from everloop.monitoring.finding import Finding
 from everloop.policy import Policy
 from everloop.state.releases import Release
 
@@ -90,6 +91,25 @@ def test_every_alarm_says_what_to_do() -> None:
     assert all(kind.__doc__ for kind in KINDS)
     world = replace(CALM, service=None, unlearnable="x", queue=Queue(1, None, 0, None, START))
     assert all(a.command.startswith("everloop ") for a in alarms(Seen(POLICY, world, ())))
+
+
+def test_a_signal_over_its_limit_says_how_bad_where_since_when_why_and_what_to_do() -> None:
+    found = Finding("harm", "alarm", "it costs 12 points", 0.12, 0.05, START, "class=7",
+                    cause="input", action="label what is new")  # fmt: skip
+    seen = _done("monitor", {"window": 1, "size": 20}, findings=[found.as_json()])
+    world = replace(CALM, gate=Gate(PolicyVersion("a" * 64)), journal={seen.action.key: seen})
+    (alarm,) = alarms(Seen(Policy(level=2), world, ()))
+    assert alarm.summary == (
+        "harm: it costs 12 points (worst in class=7); since 2026-01-01 00:00 UTC; "
+        "likely cause: input; proposed: label what is new"
+    )
+    assert (alarm.command, alarm.page) == ("everloop label ask", "/monitoring")
+    (watched,) = alarms(Seen(POLICY, world, ()))
+    assert watched.command == "everloop monitor", "nobody is asked at level 1"
+    named = replace(found, action="look: everloop releases show, or wait")
+    seen = _done("monitor", {"window": 1, "size": 20}, findings=[named.as_json()])
+    (alarm,) = alarms(Seen(POLICY, replace(world, journal={seen.action.key: seen}), ()))
+    assert alarm.command == "everloop releases show"
 
 
 def test_a_failed_action_comes_to_people_once_with_the_storm_it_is_part_of(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.message import Message
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.support.browser import missing_browser
 from tests.support.captures import answer
@@ -14,19 +17,21 @@ from tests.support.clock import START, at
 from tests.support.here import Here
 from tests.support.pages import CLASSES, HOSTILE, Filled, fill, things_project
 from tests.support.pictures import noise
-from tests.support.projects import opened
-from tests.support.receivers import http_receiver
+from tests.support.projects import opened, until
+from tests.support.receivers import http_receiver, smtp_receiver
 from tests.support.simulation import Simulation
 
 from everloop.action import Action, Outcome
 from everloop.alarm import Alarm
 from everloop.errors import Unavailable
-from everloop.ids import PredictionId
+from everloop.evaluation.evaluate import Evaluation, save
+from everloop.ids import PredictionId, SnapshotId
 from everloop.loop import kinds
 from everloop.loop.act import HANDLERS
 from everloop.loop.alarms import Seen, alarms, newest_findings
 from everloop.loop.arms.schedule import inspect_service, report_to_people
 from everloop.loop.controller import acquire
+from everloop.loop.forget import Wanted, forget
 from everloop.loop.observe import observe
 from everloop.loop.project import Project, Turn
 from everloop.loop.tell import tell, tell_trouble
@@ -48,7 +53,8 @@ internal = ["127.0.0.1/32"]
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Filled]:
     """A product that answered for an hour, with events and a signal that is over its limit."""
-    project = things_project(tmp_path_factory.mktemp("reported") / "things")
+    few = "[gates]\nslice_min_samples = 4\n"
+    project = things_project(tmp_path_factory.mktemp("reported") / "things", more=few)
     put = fill(project)
     with _fence(project) as fence:
         bundle = put.bundles[0]
@@ -65,6 +71,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Filled]:
         project.data.feedback.append(told, "s1")
         finding = Finding("input-drift", "alarm", f"it changed {HOSTILE}", 0.4, 0.1, START,
                           samples=tuple(put.samples[:14]), cause="input")  # fmt: skip
+        judged = Action("evaluate", {"bundle": bundle, "snapshot": "another"})
+        project.journal.intend(judged, "admit", "it is new", fence, at(50))
+        name = save(project.layout.evaluations, _evaluation(put))
+        newest = datetime.now(START.tzinfo)
+        project.journal.finish(
+            judged.key, Outcome(True, result={"evaluation": name}), fence, newest
+        )
         seen = Action("monitor", {"bundle": bundle, "window": 0, "size": 20})
         project.journal.intend(seen, "monitor", "20 new answers", fence, at(60))
         result = Outcome(True, result={"summary": "drift", "findings": [finding.as_json()]})
@@ -72,6 +85,17 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Filled]:
         down = Alarm("service-down", "", "critical", f"down {HOSTILE}", "everloop status")
         project.alarms.sync([down], fence, at(70))
     return project, put
+
+
+def _evaluation(put: Filled) -> Evaluation:
+    """Of a hold-out whose bright samples are all taken for dark ones."""
+    samples = tuple(put.samples[:12])
+    count, right = len(samples), np.arange(12) % 3 > 0
+    values = np.tile(np.array([0.8, 0.1, 0.1], np.float32), (count, 1))
+    labels = tuple("dark" if each else "bright" for each in right)
+    return Evaluation(put.bundles[0], SnapshotId("s"), CLASSES, samples, labels,
+                      ("import",) * count, values, {"accuracy": float(right.mean())}, "accuracy",
+                      right.astype(np.float64))  # fmt: skip
 
 
 @contextmanager
@@ -167,8 +191,13 @@ def test_a_report_tells_all_in_one_file_with_cleared_pictures_only(
                     "Signals against their limits", "Telling samples"):  # fmt: skip
         assert section in text
     # Twelve of the fourteen that the finding names were cleared; six are shown.
-    assert text.count("data:image/jpeg") == 6
-    assert "8 more" in text
+    telling = text.partition("Telling samples")[2]
+    assert telling.count("data:image/jpeg") == 6
+    assert "6 more are named" in telling and "2 more that the privacy policy" in telling
+    weakest = text.partition("Where the live model is weakest")[2].partition("<h2>")[0]
+    assert weakest.index("class=bright") < weakest.index("class=dark")
+    assert "class=bright<br>labelled bright, answered dark" in weakest
+    assert weakest.count("data:image/jpeg") == 4, "all that are wrong, each once"
     assert len(put.samples) > 14 and CLASSES[2] == HOSTILE
 
 
@@ -191,6 +220,70 @@ def test_it_is_printed_as_pdf_where_there_is_a_chromium(
         pytest.skip(why)
     assert here.told("report", "--out", out, "--pdf", pdf)["pdf"] == str(pdf)
     assert pdf.read_bytes().startswith(b"%PDF")
+
+
+def _sent_with(project: Project, wanted: str) -> tuple[Outcome, Message]:
+    """The report as `[report] attach` wants it, and mail of it to a real SMTP server."""
+    pytest.importorskip("apprise", reason="apprise is not installed (everloop[alerts])")
+    settings = project.layout.project / "everloop.toml"
+    was = settings.read_text()
+    with smtp_receiver() as inbox:
+        settings.write_text(was + _REPORTED.replace("[alerting]", f"attach = {wanted}\n[alerting]"))
+        secrets = project.layout.project / "told"
+        secrets.write_text(f"OPS=mailto://127.0.0.1:{inbox.port}?from=a@x.org&to=b@x.org\n")
+        secrets.chmod(0o600)
+        reporting = opened(project.layout.project)
+        settings.write_text(was)
+        until_day = START + (2 if "html" in wanted else 3) * DAY
+        action = kinds.report(until_day - DAY, until_day)
+        with _fence(reporting) as fence:
+            turn = Turn(fence, until_day)
+            reporting.journal.intend(action, "report", "", fence, until_day)
+            outcomes = [HANDLERS["report"](reporting, turn, action)]
+
+            def is_over() -> bool:
+                outcomes.append(HANDLERS["report"](reporting, turn, action))
+                return outcomes[-1].final
+
+            if not outcomes[0].final:
+                until(is_over, 120, "no report came")
+            for _ in range(2):
+                reporting.courier.tend(fence, until_day)
+                reporting.courier.wait()
+            reporting.courier.tend(fence, until_day)
+            assert reporting.outbox.undelivered() == (), reporting.outbox.undelivered()
+        ((_, raw),) = inbox.got
+    return outcomes[-1], message_from_bytes(raw)
+
+
+def _files(mail: Message) -> dict[str, bytes]:
+    parts = {str(part.get_filename()): part.get_payload(decode=True) for part in mail.walk()}
+    return {name: data for name, data in parts.items() if isinstance(data, bytes) and "T" in name}
+
+
+def test_it_is_mailed_as_the_policy_says_in_html_and_pdf(
+    filled: tuple[Project, Filled],
+) -> None:
+    if why := missing_browser():
+        pytest.skip(why)
+    outcome, mail = _sent_with(filled[0], '["html", "pdf"]')
+    files = _files(mail)
+    assert sorted(files) == ["2026-01-03T0000.html", "2026-01-03T0000.pdf"]
+    assert files["2026-01-03T0000.pdf"].startswith(b"%PDF")
+    assert files["2026-01-03T0000.html"].startswith(b"<!doctype html>")
+    assert "no_pdf" not in outcome.result
+    assert (filled[0].layout.reports / "2026-01-03T0000.pdf").exists()
+
+
+def test_where_there_is_no_chromium_the_html_is_mailed_and_says_why_there_is_no_pdf(
+    filled: tuple[Project, Filled], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    outcome, mail = _sent_with(filled[0], '["pdf"]')
+    assert "a PDF needs one of chromium" in str(outcome.result["no_pdf"])
+    assert sorted(_files(mail)) == ["2026-01-04T0000.html"]
+    (text,) = (p for p in mail.walk() if p.get_content_type() == "text/plain")
+    assert "The PDF could not be made: a PDF needs one of" in str(text.get_payload())
 
 
 def test_a_turn_that_cannot_be_taken_is_told_until_one_can(filled: tuple[Project, Filled]) -> None:
@@ -218,3 +311,29 @@ def test_a_turn_tells_even_where_nothing_is_to_be_told(filled: tuple[Project, Fi
     with _fence(project) as fence:
         tell(project, Turn(fence, at(4000)), observe(project, at(4000)), ())
         assert "signal-input-drift" in {r.alarm.key for r in project.alarms.standing()}
+
+
+def test_who_is_forgotten_is_in_no_report_and_no_finding_any_more(
+    filled: tuple[Project, Filled],
+) -> None:
+    project, put = filled
+    folder = project.layout.reports
+    first = min(folder.glob("*.html"))
+    gone, kept, *_ = (s for s in put.samples if f"<br>{s[:12]}<" in first.read_text())
+    first.with_suffix(".pdf").write_bytes(b"%PDF with a picture")
+    pictures = first.read_text().count("data:image/jpeg")
+    forgot = forget(project, Wanted((gone,)), by="ann", now=at(9000))
+    removed = forgot.certificate.told["removed"]
+    assert isinstance(removed, dict) and removed["findings that named them"] == 1
+    assert removed["reports with pictures"] == 3, "the hold-out's worst are in each"
+    text = first.read_text()
+    assert gone[:12] not in text and kept[:12] in text and text.endswith("</body></html>\n")
+    assert text.count("data:image/jpeg") < pictures
+    assert not first.with_suffix(".pdf").exists()
+    (finding,) = (
+        found
+        for entry in project.journal.latest("monitor", 5)
+        if entry.outcome is not None
+        for found in findings_in(entry.outcome.result)
+    )
+    assert gone not in finding.samples and kept in finding.samples

@@ -1,12 +1,18 @@
-"""A page of ours as PDF, printed by Chromium, where it is installed."""
+"""A page of ours as PDF, printed by Chromium, where it is installed.
 
+As a job: `python -m everloop.adapters.chromium_pdf FOLDER PAGE PDF`.
+"""
+
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
-from everloop.errors import Refused, Unavailable
+from everloop.errors import EverloopError, Refused, Unavailable
+from everloop_runtime.files import write_atomic
 
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _SECONDS = 60
@@ -38,4 +44,19 @@ def print_pdf(page: Path, pdf: Path) -> None:
                 f"{program} printed nothing: {done.stderr.decode(errors='replace')[-300:]}"
             )
         pdf.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(made, pdf)
+        write_atomic(pdf, made.read_bytes())
+
+
+def main(folder: str, page: str, pdf: str) -> int:
+    """Print as a job does; 0 when `result.json` says that it is done."""
+    try:
+        print_pdf(Path(page), Path(pdf))
+    except EverloopError as error:
+        write_atomic(Path(folder) / "failure.json", json.dumps({"error": str(error)}).encode())
+        return 1
+    write_atomic(Path(folder) / "result.json", json.dumps({"pdf": pdf}).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -146,7 +146,7 @@ def order(
         "title": letter.title,
         "body": letter.body,
         "facts": dict(letter.facts),
-        "attachment": letter.attachment,
+        "attachments": list(letter.attachments),
         "made_at": letter.made_at.isoformat(),
         "internal": list(policy.internal),
         "timeout": policy.timeout.total_seconds(),

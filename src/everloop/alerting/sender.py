@@ -73,7 +73,8 @@ def _by_apprise(order: dict[str, Any], guard: Guard) -> None:
         body=f"{order['body']}\n\n{order['id']}",
         notify_type=kinds.get(str(kind), "info"),
         body_format="text",
-        attach=order["attachment"],
+        # What is gone meanwhile (too old, forgotten) would keep the letter from ever arriving.
+        attach=[file for file in order["attachments"] if Path(file).is_file()] or None,
     )
     if not sent:
         raise Unavailable("the receiver did not take it")

@@ -25,7 +25,7 @@ def try_receiver(courier: Courier, name: str, product: str, now: datetime) -> st
         title=f"[{product}] test: alerts arrive here",
         body="Somebody tried whether this address is reached: everloop alerts test.",
         facts={"product": product, "rule": "test", "level": "info", "count": 0, "alarms": []},
-        attachment=None,
+        attachments=(),
         made_at=now,
         attempts=0,
         not_before=now,

@@ -56,6 +56,7 @@ def assemble(path: Path) -> Project:
     commands = Commands(
         job=(*_PYTHON, "everloop.app", "job"),
         service=(*_PYTHON, "everloop_runtime.main", *trust_options(policy.bundle)),
+        printer=(*_PYTHON, "everloop.adapters.chromium_pdf"),
     )
     declaration = read_declaration(layout, (*_PYTHON, "everloop.app", "describe"))
     tracking = f"sqlite:///{layout.tracking_database}"

@@ -60,13 +60,18 @@ def command(
         emit({**told, "findings": [finding.as_json() for finding in findings]})
         return
     show(told)
-    table(("signal", "level", "since", "what", "likely cause", "do"), [_row(f) for f in findings])
+    columns = ("signal", "level", "since", "what", "worst in", "likely cause", "do")
+    table(columns, [_row(f) for f in findings])
+    for finding in findings:
+        if finding.level != "calm" and finding.samples:
+            shown = " ".join(sample[:12] for sample in finding.samples)
+            click.echo(f"Most telling for {finding.name}: {shown}")
 
 
 def _row(finding: "Finding") -> tuple[str, ...]:
     since = "" if finding.since is None else f"{finding.since:%Y-%m-%d %H:%M}"
     told = (finding.name, finding.level, since, finding.summary)
-    return (*told, finding.cause or "", finding.action or "")
+    return (*told, finding.slice or "", finding.cause or "", finding.action or "")
 
 
 def _length(period: str) -> timedelta:

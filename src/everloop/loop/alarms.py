@@ -1,5 +1,6 @@
 """What of the world somebody should know: pure functions, one for each kind of alarm."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -140,12 +141,27 @@ def signals(seen: Seen) -> Iterator[Alarm]:
     """A signal is over its limit."""
     for finding in newest_findings(seen.world):
         if finding.level == "alarm":
-            told = f"{finding.name}: {finding.summary}"
-            told += f" ({finding.slice})" if finding.slice else ""
-            command = finding.action or ""
-            if not command.startswith("everloop "):
-                command = "everloop report"
-            yield Alarm(f"signal-{finding.name}", "", "warning", told, command, "/monitoring")
+            command = _command(finding, seen.policy)
+            yield Alarm(f"signal-{finding.name}", "", "warning", _told(finding), command,
+                        "/monitoring")  # fmt: skip
+
+
+def _told(finding: Finding) -> str:
+    """How bad, where it is worst, since when, why, and what is proposed."""
+    told = f"{finding.name}: {finding.summary}"
+    told += f" (worst in {finding.slice})" if finding.slice else ""
+    told += f"; since {finding.since:%Y-%m-%d %H:%M} UTC" if finding.since else ""
+    told += f"; likely cause: {finding.cause}" if finding.cause else ""
+    return f"{told}; proposed: {finding.action}" if finding.action else told
+
+
+def _command(finding: Finding, policy: Policy) -> str:
+    """The command that a signal proposes, the one that has people asked, or that shows signals."""
+    proposed = re.search(r"everloop [a-z][^;:,()]*", finding.action or "")
+    if proposed:
+        return proposed[0].strip()
+    asks = policy.level == 2 and finding.cause in ("input", "prior", "concept")
+    return "everloop label ask" if asks else "everloop monitor"
 
 
 def newest_findings(world: World) -> tuple[Finding, ...]:

@@ -19,7 +19,7 @@ from everloop.evaluation.cards.blocks import (
     Shown,
 )
 from everloop.evaluation.cards.compose import figure
-from everloop.evaluation.evaluate import load
+from everloop.evaluation.evaluate import Evaluation, SliceResult, load
 from everloop.ids import SampleId
 from everloop.loop.cards import latest
 from everloop.loop.project import Project
@@ -35,7 +35,11 @@ _ROUTINE = frozenset(
 """Kinds of Action that are counted rather than told."""
 _TOLD = 15
 _SLICES = 5
+_OF_A_SLICE = 3
+"""Pictures of each part of the hold-out."""
 _PICTURES = 6
+ID_SHOWN = 12
+"""By so much of its id a report names a sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,45 +189,85 @@ def _weakest(project: Project) -> Iterator[Block]:
         yield Paragraph(f"Its evaluation cannot be read: {error}.")
         return
     least = project.policy.gates.slice_min_samples
-    slices = [each for each in evaluation.slices() if len(each.rows) >= least]
-    worst = sorted(slices, key=lambda each: float(evaluation.qualities[each.rows].mean()))
+    worst = [each for each in evaluation.slices() if len(each.rows) >= least]
     if not worst:
         yield Paragraph(f"No part of the hold-out has {least} samples.")
         return
     yield Grid(
         ("part of the hold-out", "samples", evaluation.quality),
-        tuple(
-            (each.name, str(len(each.rows)), figure(float(evaluation.qualities[each.rows].mean())))
-            for each in worst[:_SLICES]
-        ),
+        tuple((each.name, str(len(each.rows)), figure(each.quality)) for each in worst[:_SLICES]),
     )
+    yield from _worst_answers(project, evaluation, worst[:_SLICES])
+
+
+def _worst_answers(
+    project: Project, evaluation: Evaluation, slices: Sequence[SliceResult]
+) -> Iterator[Block]:
+    """Of each weak part the answers that are worst, each once, as labellers may see them."""
+    told: dict[SampleId, tuple[str, ...]] = {}
+    for part in slices:
+        ordered = sorted(part.rows, key=lambda row: (float(evaluation.qualities[row]), row))
+        wrong = [row for row in ordered if float(evaluation.qualities[row]) < 1]
+        new = [row for row in wrong if evaluation.samples[row] not in told][:_OF_A_SLICE]
+        told |= {evaluation.samples[row]: (part.name, _answered(evaluation, row)) for row in new}
+    seen = _seen_by_labellers(project, list(told))
+    if shown := tuple(
+        Shown(picture, (*told[sample], sample[:ID_SHOWN])) for sample, picture in seen.items()
+    ):
+        yield Gallery(shown)
 
 
 def _pictures(project: Project, findings: Sequence[Finding]) -> Iterator[Block]:
     """The samples that findings name, as labellers may see them: renditions, never originals."""
     named = {s: f for f in reversed(findings) if f.level != "calm" for s in f.samples}
-    version = project.rules.version
-    if not named or version is None:
+    if not named:
         return
-    forgotten = project.data.forgotten.ids()
-    cleared = project.clearances.cleared([s for s in named if s not in forgotten], version)
-    shown = tuple(_shown(project, cleared, named))
-    if shown:
-        yield Gallery(shown)
-    if hidden := len(named) - len(shown):
+    cleared = _cleared(project, list(named))
+    some = list(cleared)[:_PICTURES]
+    if seen := _seen_by_labellers(project, some):
+        yield Gallery(
+            tuple(
+                Shown(picture, (*_about(named[sample]), sample[:ID_SHOWN]))
+                for sample, picture in seen.items()
+            )
+        )
+    if rest := len(cleared) - len(some):
+        yield Paragraph(f"{rest} more are named: everloop monitor")
+    if hidden := len(named) - len(cleared):
         yield Paragraph(f"{hidden} more that the privacy policy has not cleared are not shown.")
 
 
-def _shown(
-    project: Project, cleared: Mapping[SampleId, Cleared], named: Mapping[SampleId, Finding]
-) -> Iterator[Shown]:
+def _about(finding: Finding) -> tuple[str, ...]:
+    return (f"{finding.name}, {finding.slice}" if finding.slice else finding.name,)
+
+
+def _answered(evaluation: Evaluation, row: int) -> str:
+    """What people said of a sample of the hold-out, and what the model did."""
+    classes, label = evaluation.classes, evaluation.labels[row]
+    if label in classes and evaluation.values.shape[1:] == (len(classes),):
+        return f"labelled {label}, answered {classes[int(evaluation.values[row].argmax())]}"
+    return f"{evaluation.quality} {figure(float(evaluation.qualities[row]))}"
+
+
+def _cleared(project: Project, samples: Sequence[SampleId]) -> Mapping[SampleId, Cleared]:
+    """Those that the privacy gate has cleared for labellers."""
+    version = project.rules.version
+    if version is None:
+        return {}
+    forgotten = project.data.forgotten.ids()
+    return project.clearances.cleared([s for s in samples if s not in forgotten], version)
+
+
+def _seen_by_labellers(project: Project, samples: Sequence[SampleId]) -> Mapping[SampleId, bytes]:
+    """Renditions, small and as JPEG, of those that are cleared."""
     from everloop.evaluation.pictures import with_map
 
-    for sample in list(cleared)[:_PICTURES]:
-        finding = named[sample]
-        rendition = project.data.renditions.read(cleared[sample].rendition)
-        lines = (f"{finding.name}: {finding.summary}", sample[:12])
-        yield Shown(with_map(rendition, None), lines)
+    cleared = _cleared(project, samples)
+    return {
+        sample: with_map(project.data.renditions.read(cleared[sample].rendition), None)
+        for sample in samples
+        if sample in cleared
+    }
 
 
 def _labels(project: Project, entries: Sequence[Entry]) -> Iterator[Block]:

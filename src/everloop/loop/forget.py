@@ -20,6 +20,7 @@ from everloop.loop.cards import drop_pictures
 from everloop.loop.copies import clear, drop_captured
 from everloop.loop.label_doubts import drop_doubts
 from everloop.loop.project import Project
+from everloop.loop.reported import drop_found, drop_reported
 from everloop.state.audit import AuditEntry
 from everloop_runtime.ids import digest_json, sample_id
 
@@ -134,6 +135,8 @@ def _remove(
         step = {"captured answers": drop_captured(project, samples)}
         step["pictures in cards"] = drop_pictures(project, samples)
         step["doubts about labels"] = drop_doubts(project, samples)
+        step["reports with pictures"] = drop_reported(project, samples)
+        step["findings that named them"] = drop_found(project, samples)
         step |= project.erasing.erase(samples)
         step |= remove_rows(project.data.place, sorted(samples))
         step["rows of snapshots"] = redact(

@@ -68,6 +68,8 @@ class Commands:
     """Runs the job whose folder is appended."""
     service: tuple[str, ...]
     """Runs the prediction service; its options are appended."""
+    printer: tuple[str, ...]
+    """Prints a page: the job's folder, the HTML file and the PDF are appended."""
 
 
 def _nobody(_progress: Progress) -> None:

@@ -22,6 +22,9 @@ Cause: TypeAlias = Literal[
 """What is likely behind it. `quality`: broken or degraded inputs. `input`: another kind of input.
 `prior`: other shares of the classes. `concept`: the same input means something else now."""
 
+FINDINGS = "findings"
+"""Where an Action's result has them."""
+
 LEVELS: tuple[Level, ...] = get_args(Level)
 """From the least to the worst."""
 
@@ -69,7 +72,7 @@ def read_finding(told: Mapping[str, Any]) -> Finding:
 
 def findings_in(result: Mapping[str, Json]) -> tuple[Finding, ...]:
     """The findings in an Action's result; none in one of an older version, or that has none."""
-    told = result.get("findings")
+    told = result.get(FINDINGS)
     if not isinstance(told, Sequence) or isinstance(told, str):
         return ()
     return tuple(read_finding(each) for each in told if isinstance(each, Mapping))

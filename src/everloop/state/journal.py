@@ -1,6 +1,6 @@
 """The journal: what the loop intended, and what came of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Row, Select, case, func, insert, select, type
 
 from everloop.action import Action, Entry, Outcome
 from everloop.errors import Conflict
-from everloop.ids import ActionKey
+from everloop.ids import ActionKey, Json
 from everloop.state.database import Database
 from everloop.state.lease import Fence, check_fence
 from everloop.state.tables import journal
@@ -67,6 +67,23 @@ class Journal:
                     finished_at=now if outcome.final else None,
                 )
             )
+
+    def amend(
+        self, kind: str, change: Callable[[Mapping[str, Json]], Mapping[str, Json] | None]
+    ) -> int:
+        """Change results of a kind where the law wants it: what is forgotten is in none.
+
+        `change` gets a result and gives another, or None where it stays. How many were changed.
+        """
+        query = select(journal.c.key, journal.c.result).where(journal.c.kind == kind)
+        with self._database.write() as connection:
+            rows = connection.execute(query.where(journal.c.result.is_not(None))).all()
+            amended = [(row.key, change(row.result)) for row in rows if row.result]
+            found = [(key, result) for key, result in amended if result is not None]
+            for key, result in found:
+                here = journal.c.key == key
+                connection.execute(update(journal).where(here).values(result=dict(result)))
+        return len(found)
 
     def entry(self, key: ActionKey) -> Entry | None:
         """What is known of one key."""

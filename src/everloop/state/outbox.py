@@ -1,5 +1,6 @@
 """The outbox: messages that must arrive, each written down before anybody tries to send it."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -37,8 +38,8 @@ class Message:
     """The alarms it is about."""
     subject: str = ""
     """What it is about where that is no alarm."""
-    attachment: str | None = None
-    """A file that goes with it."""
+    attachments: tuple[str, ...] = ()
+    """Files that go with it."""
 
     @property
     def key(self) -> str:
@@ -58,7 +59,7 @@ class Letter:
     title: str
     body: str
     facts: Mapping[str, Json]
-    attachment: str | None
+    attachments: tuple[str, ...]
     made_at: datetime
     attempts: int
     """Failed ones."""
@@ -156,7 +157,7 @@ def _row(message: Message, target: str, now: datetime) -> dict[str, Any]:
         "title": message.title,
         "body": message.body,
         "facts": dict(message.facts),
-        "attachment": message.attachment,
+        "attachment": json.dumps(message.attachments) if message.attachments else None,
         "made_at": now,
         "attempts": 0,
         "not_before": now,
@@ -164,4 +165,12 @@ def _row(message: Message, target: str, now: datetime) -> dict[str, Any]:
 
 
 def _letter(row: Row[Any]) -> Letter:
-    return Letter(**{each.name: getattr(row, each.name) for each in fields(Letter)})
+    known = {f.name: getattr(row, f.name) for f in fields(Letter) if f.name != "attachments"}
+    return Letter(**known, attachments=_files(row.attachment))
+
+
+def _files(told: str | None) -> tuple[str, ...]:
+    # Earlier there was one, as it is.
+    if told is None or not told.startswith("["):
+        return () if told is None else (told,)
+    return tuple(json.loads(told))

@@ -53,7 +53,8 @@ class MonitoringView:
     """Those that somebody has acknowledged."""
     silences: tuple[Silence, ...]
     letters: tuple[Letter, ...]
-    reports: tuple[str, ...]
+    reports: tuple[tuple[str, bool], ...]
+    """Newest first: the name, and whether it is there as PDF too."""
 
 
 def monitoring_view(
@@ -61,7 +62,7 @@ def monitoring_view(
     standing: Sequence[Raised],
     silences: tuple[Silence, ...],
     letters: tuple[Letter, ...],
-    reports: tuple[str, ...],
+    reports: tuple[tuple[str, bool], ...],
 ) -> MonitoringView:
     """What the page shows; alarms the most urgent first."""
     looks = _looks(world)
