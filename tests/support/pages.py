@@ -117,7 +117,8 @@ def fill(project: Project, *, tasks: int = 12, side: int = 24, measured: bool = 
         bundles = [make_bundle(project.layout.bundles, lean=lean) for lean in (0.0, 0.5)]
         project.data.predictions.append(_answers(bundles[0], samples), "planted")
         for number, bundle in enumerate(bundles):
-            evaluation = measure(project, bundle, samples) if measured else "e"
+            says = CLASSES[1 - number]
+            evaluation = measure(project, bundle, samples, says) if measured else "e"
             judge(project, bundle, 0.9 + number / 20, fence, evaluation)
     finally:
         project.leases.release(fence)
@@ -228,18 +229,24 @@ def record(project: Project) -> None:
     project.leases.release(fence)
 
 
-def measure(project: Project, bundle: BundleId, samples: Sequence[SampleId]) -> str:
-    """Store an evaluation on the hold-out's side: every other camera is a phone, on which the model
-    says `bright` of everything; of the others it is as right as it can be. Its digest."""
+def measure(project: Project, bundle: BundleId, samples: Sequence[SampleId], says: str) -> str:
+    """Store an evaluation on the hold-out's side, of two classes; its digest.
+
+    Every other camera is a phone, on which the model `says` one and the same; of the others it is
+    always right.
+    """
     places = project.data.samples.places(list(samples))
-    held = [sample for sample in samples if places[sample].side == "holdout"]
-    standing = project.data.annotations.standing(held)
+    standing = project.data.annotations.standing(samples)
+    # The models know two of the classes.
+    known = [sample for sample in samples if standing[sample].label in CLASSES[:2]]
+    held = [sample for sample in known if places[sample].side == "holdout"]
     labels = [standing[sample].label for sample in held]
     phones = [number % 2 == 1 for number in range(len(held))]
-    bright = [phone or label == "bright" for phone, label in zip(phones, labels, strict=True)]
+    answers = [says if phone else label for phone, label in zip(phones, labels, strict=True)]
+    bright = np.array(answers) == "bright"
     sure = np.linspace(0.55, 0.95, len(held))
     values = np.stack([np.where(bright, 1 - sure, sure), np.where(bright, sure, 1 - sure)], axis=1)
-    right = [(label == "bright") == one for label, one in zip(labels, bright, strict=True)]
+    right = np.array(answers) == np.array(labels)
     found = Evaluation(
         bundle, SnapshotId("5" * 64), CLASSES[:2], tuple(held), tuple(labels),
         ("test",) * len(held), values.astype(np.float32), {"accuracy": float(np.mean(right))},

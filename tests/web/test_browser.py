@@ -303,6 +303,8 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
         for size, dark in ((LAPTOP, False), (PHONE, True)):
             sized(browser, size, dark=dark)
             browser.get(pages.url + path)
+            title = browser.execute_script("return document.querySelector('h1').textContent")
+            assert (title == "That did not work") == (name == "nothing"), path
             # The same page in the dark differs by its colours and places alone.
             if not dark or name in ("loop", "model", "label", "review", "try", "monitoring"):
                 found += accessible(browser, *(("color-contrast", "target-size") if dark else ()))

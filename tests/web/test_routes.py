@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.support.pages import HOSTILE, Filled, Pages, fill, now, pages_of, things_project
+from tests.support.pages import CLASSES, HOSTILE, Filled, Pages, fill, now, pages_of, things_project
 
 from everloop.ids import SampleId
 from everloop.loop.controller import acquire
@@ -176,7 +176,7 @@ def test_labelled_samples_are_looked_through_by_what_is_known_of_them(
         assert dark == {s for s in put.samples if labels[s] == "dark" and sides[s] == "holdout"}
         assert not found("until=2020-01-01T00:00") and not found("by=bob")
         about = f"model={put.bundles[0]}"
-        held = {s for s, side in sides.items() if side == "holdout"}
+        held = {s for s, side in sides.items() if side == "holdout" and labels[s] in CLASSES[:2]}
         phones = found(f"{about}&slice=camera=phone")
         assert found(f"{about}&slice=camera=desk") == held - phones
         wrong = found(f"{about}&slice=camera=phone&wrong=yes")
@@ -192,6 +192,24 @@ def test_labelled_samples_are_looked_through_by_what_is_known_of_them(
         assert page.index("camera=phone (") < page.index("camera=desk (")
         for nonsense in ("surest=-1", "until=never", "after=x"):
             assert client.get(f"/data/samples?{nonsense}").status_code == 422
+
+
+def test_two_models_stand_side_by_side_where_one_hold_out_measured_both(
+    served: tuple[Pages, Filled],
+) -> None:
+    pages, put = served
+    one, two = put.bundles
+    with pages.client("viewer") as client:
+        both = client.get(f"/models/compare?one={one}&two={two}").text
+        assert f"/data/samples?model={two}&amp;slice=camera%3Dphone" in both
+        assert "What is taken for what" in both
+        worse, better = (f"{two[:8]} answers {how}" for how in ("worse", "better"))
+        assert worse in both and better in both
+        # What was measured once may be gone: the figures that were noted are told without it.
+        for path in pages.project.layout.evaluations.glob("*.json"):
+            path.unlink()
+        gone = client.get(f"/models/compare?one={one}&two={two}")
+        assert gone.status_code == 200 and "camera=phone" not in gone.text
 
 
 def test_people_are_asked_about_chosen_answers(tmp_path: Path) -> None:

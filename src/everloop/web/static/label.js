@@ -268,11 +268,12 @@ function startDesk() {
 
   function findKey(event) {
     if (event.key !== "Enter" && event.key !== "Escape") return false;
-    const first = $("find").value && buttons.find((button) => !button.parentElement.hidden);
+    const wanted = $("find").value, first = wanted && buttons.find((button) => !button.parentElement.hidden);
     $("find").value = "";
     find();
     $("stage").focus({ preventScroll: true });
     if (event.key === "Enter" && first) choose(first.dataset.class);
+    else if (event.key === "Enter" && wanted) trouble(`No class has ${wanted} in its name.`);
     return true;
   }
 
