@@ -46,3 +46,26 @@ def test_a_change_on_purpose_breaks_the_seals(change: str, database: Database) -
         connection.execute(text(change))
     with pytest.raises(Refused, match="was changed"):
         audit.check()
+
+
+def test_of_a_long_log_the_newest_are_looked_at_by_themselves(database: Database) -> None:
+    audit = Audit(database)
+    for number in range(5):
+        audit.append("forget", "ann", {"number": number}, at(number))
+    assert [entry.number for entry in audit.newest(2)] == [5, 4]
+    assert [entry.number for entry in audit.newest(9, before=3)] == [2, 1]
+    for most in (1, 4, 5, 9):
+        audit.check(most)
+    with database.write() as connection:
+        for trigger in ("audit_stays_at_update", "audit_stays_at_delete"):
+            connection.execute(text(f"DROP TRIGGER {trigger}"))
+        connection.execute(text("UPDATE audit SET by = 'bob' WHERE number = 4"))
+    audit.check(1)
+    for newest in (2, None):
+        with pytest.raises(Refused, match="entry 4 "):
+            audit.check(newest)
+    with database.write() as connection:
+        connection.execute(text("DELETE FROM audit WHERE number = 2"))
+    # That one is missing is seen wherever it was.
+    with pytest.raises(Refused, match="was changed"):
+        audit.check(1)

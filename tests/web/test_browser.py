@@ -147,12 +147,22 @@ def test_boxes_are_drawn_moved_and_named_by_mouse_and_keys(
     from selenium.webdriver.common.by import By
 
     project = things_project(tmp_path / "boxes", boxes=True)
-    fill(project, tasks=2)
+    put = fill(project, tasks=2)
     sized(browser, LAPTOP)
     with pages_of(project) as pages:
         _log_in(browser, pages, "labeller")
         seen(browser, "document.querySelector('#stage svg image')")
         # The model's own is there already.
+        seen(browser, "document.querySelectorAll('rect.box').length === 1")
+        # What was kept and can never be saved is told, and holds up nothing.
+        browser.execute_script(
+            "localStorage.setItem('everloop-unsaved labeller x', JSON.stringify({task: {id: 'x'},"
+            "path: arguments[0], at: 1, body: {label: {boxes: Array(2e4).fill(['dark', 1, 1, 2, 2])"
+            "}}}))", f"/label/{put.tasks[1]}/answer",
+        )  # fmt: skip
+        browser.refresh()
+        seen(browser, "document.getElementById('trouble').textContent.startsWith('Not saved')")
+        picture(browser, "not-saved-laptop")
         seen(browser, "document.querySelectorAll('rect.box').length === 1")
         stage = browser.find_element(By.ID, "stage")
         chain = ActionChains(browser, duration=10)
@@ -292,7 +302,8 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
         "loop": "/", "models": "/models", "model": f"/models/{put.bundles[0]}",
         "compare": f"/models/compare?one={put.bundles[0]}&two={put.bundles[1]}",
         "releases": "/releases", "label": "/label", "data": "/data", "samples": "/data/samples",
-        "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace", "try": "/try",
+        "sample": f"/data/samples/{put.samples[0]}", "trace": "/trace",
+        "chain": "/trace/p29", "try": "/try",
         "answers": "/data/answers", "similar": f"/data/samples/{put.samples[0]}/similar",
         "map": "/data/map",
         "me": "/me", "review": "/review", "quality": "/review/quality", "people": "/people",

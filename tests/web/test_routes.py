@@ -298,6 +298,17 @@ def test_the_cookie_is_kept_from_scripts_and_a_session_ends_when_it_is_left(
         assert thief.get("/models").status_code == 401
 
 
+def test_somebody_logs_out_everywhere_else(served: tuple[Pages, Filled]) -> None:
+    pages, _ = served
+    viewer: Role = "viewer"
+    with _log_in(pages, viewer) as here, _log_in(pages, viewer) as there:
+        assert here.post("/me/leave").status_code == 403
+        answer = here.post("/me/leave", data={"csrf": _csrf(here)})
+        assert answer.headers["location"] == "/me?ended=yes"
+        assert "have ended" in here.get("/me?ended=yes").text
+        assert there.get("/models").status_code == 401
+
+
 def test_a_revoked_token_ends_its_sessions_at_once(served: tuple[Pages, Filled]) -> None:
     pages, _ = served
     with _log_in(pages, "administrator") as admin:

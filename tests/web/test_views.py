@@ -24,7 +24,7 @@ from everloop.web.views.data import counted, growth
 from everloop.web.views.loop import LoopView, loop_view
 from everloop.web.views.models import compared, model_rows, model_view
 from everloop.web.views.releases import back, releases_view, shares
-from everloop.web.views.trace import links
+from everloop.web.views.trace import graph, links
 from everloop.web.views.trial import answer_view, calls
 from everloop_runtime.problems import Problem
 
@@ -188,11 +188,20 @@ def test_an_answer_keeps_its_likeliest_classes_in_order() -> None:
 def test_a_chain_is_told_flat_in_its_order() -> None:
     environment = {"python": "3.11", "numpy": "2"}
     chain = Chain(
-        {"id": "p"}, {"gate": {"why": "w"}}, {"environment": environment}, {}, {"by ann": 3}
+        {"id": "p", "sample": "s"},
+        {"id": "b", "gate": {"why": "w"}},
+        {"environment": environment},
+        {},
+        {"by ann": 3},
     )
+    drawn = graph(chain)
+    assert [node.what for node in drawn.nodes] == [
+        "by ann", "snapshot", "run", "bundle", "answer", "sample",
+    ]  # fmt: skip
+    assert len(drawn.edges) == 5 and drawn.edges[-1][2:] == drawn.edges[-2][2:]
     told = links(chain)
     assert [link.name for link in told] == ["prediction", "bundle", "run", "snapshot", "labels"]
-    assert told[1].facts == (("gate / why", "w"),)
+    assert told[1].facts == (("id", "b"), ("gate / why", "w"))
     assert told[2].facts == (("environment", "python 3.11, 1 distributions"),)
 
 

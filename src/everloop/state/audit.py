@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Select, func, insert, select
 
 from everloop.errors import Refused
 from everloop.ids import Json
@@ -53,23 +54,43 @@ class Audit:
 
     def entries(self, what: str | None = None) -> Sequence[AuditEntry]:
         """All entries, or those of one kind, oldest first."""
-        with self._database.read() as connection:
-            found = _entries(connection)
-        return [entry for entry in found if what in (None, entry.what)]
+        query = select(audit).order_by(audit.c.number)
+        return self._read(query if what is None else query.where(audit.c.what == what))
 
-    def check(self) -> None:
-        """Raise `Refused` naming the first entry whose seal does not fit."""
-        before = _FIRST
-        for number, entry in enumerate(self.entries(), start=1):
-            wanted = _seal(before, number, entry.at, entry.by, entry.what, entry.told)
-            if entry.number != number or entry.seal != wanted:
-                raise Refused(f"the audit log was changed: entry {number} does not fit its seal")
+    def newest(self, most: int, before: int | None = None) -> Sequence[AuditEntry]:
+        """The newest entries, newest first: of all, or of those before a number."""
+        query = select(audit).order_by(audit.c.number.desc()).limit(most)
+        return self._read(query if before is None else query.where(audit.c.number < before))
+
+    def count(self) -> int:
+        """How many entries there are."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.count()).select_from(audit)).scalar_one()
+
+    def check(self, newest: int | None = None) -> None:
+        """Raise `Refused` naming the first entry whose seal does not fit.
+
+        `newest`: only so many are checked, beginning from the seal of the one before them, and that
+        none is missing among all.
+        """
+        total = self.count()
+        if newest is None or newest >= total:
+            entries, number, before = self.entries(), 1, _FIRST
+        else:
+            first, *entries = reversed(self.newest(newest + 1))
+            number, before = total - newest + 1, first.seal
+        for wanted_number, entry in enumerate(entries, start=number):
+            wanted = _seal(before, wanted_number, entry.at, entry.by, entry.what, entry.told)
+            if entry.number != wanted_number or entry.seal != wanted:
+                raise Refused(
+                    f"the audit log was changed: entry {wanted_number} does not fit its seal"
+                )
             before = entry.seal
 
-
-def _entries(connection: Connection) -> list[AuditEntry]:
-    rows = connection.execute(select(audit).order_by(audit.c.number))
-    return [AuditEntry(r.number, r.at, r.by, r.what, r.told, r.seal) for r in rows]
+    def _read(self, query: Select[Any]) -> list[AuditEntry]:
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [AuditEntry(r.number, r.at, r.by, r.what, r.told, r.seal) for r in rows]
 
 
 def _seal(

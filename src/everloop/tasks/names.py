@@ -6,6 +6,8 @@ from everloop.errors import Refused
 from everloop.labels import Label, LabelKind, kind_of, names_in
 
 _CHANNELS = (1, 3)
+_SHOWN, _LONGEST = 50, 60
+"""So many names, and so much of each, are told."""
 _WORDS: dict[LabelKind, str] = {
     "class": "one class",
     "classes": "any number of classes",
@@ -43,7 +45,10 @@ def why_not(label: Label, kind: LabelKind, classes: tuple[str, ...]) -> str | No
     unknown = _first_unknown(names_in(label), classes)
     if unknown is None:
         return None
-    return f"{unknown!r} is no class of the task; the classes are {', '.join(sorted(classes))}"
+    shown = sorted(name[:_LONGEST] for name in classes)[:_SHOWN]
+    more = f" and {len(classes) - _SHOWN} more" if len(classes) > _SHOWN else ""
+    told = f"{', '.join(shown)}{more}"
+    return f"{unknown[:_LONGEST]!r} is no class of the task; the classes are {told}"
 
 
 def _first_unknown(names: Iterable[str], classes: tuple[str, ...]) -> str | None:

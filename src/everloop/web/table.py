@@ -45,6 +45,7 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("POST", "/logout", EVERYBODY, door.log_out, "desk", _FORM),
         Route("GET", "/me", EVERYBODY, me.show, "desk"),
         Route("POST", "/me/password", EVERYBODY, me.put_password, "desk", _FORM),
+        Route("POST", "/me/leave", EVERYBODY, me.leave_others, "desk", _FORM),
         Route("GET", "/", EVERYBODY, loop.show),
         Route("GET", "/models", LOOKS, models.show_all),
         Route("GET", "/models/compare", LOOKS, models.compare),

@@ -9,8 +9,17 @@ from everloop.web.drawing import page
 def show(asked: Asked) -> Answer:
     """Who one is here, and the form for a password."""
     has_one = asked.passwords.is_set(asked.who.token)
-    done = asked.argument("done") == "yes"
-    return page(asked, "me.html", title="You", has_one=has_one, shortest=SHORTEST, done=done)
+    done, ended = (asked.argument(name) == "yes" for name in ("done", "ended"))
+    return page(
+        asked, "me.html", title="You", has_one=has_one, shortest=SHORTEST, done=done, ended=ended
+    )
+
+
+def leave_others(asked: Asked) -> Answer:
+    """End all one's sessions but the one it is asked in."""
+    asked.access.leave_others(asked.who.token, asked.secret, asked.now)
+    asked.record("end other sessions")
+    return goto("/me?ended=yes")
 
 
 def put_password(asked: Asked) -> Answer:

@@ -6,7 +6,7 @@ from everloop.loop.trace import trace
 from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import page
 from everloop.web.routes import is_name
-from everloop.web.views.trace import links, recent
+from everloop.web.views.trace import graph, links, recent
 
 _RECENT = 30
 
@@ -32,4 +32,7 @@ def show_one(asked: Asked) -> Answer:
     except Refused as error:
         raise nothing_there(f"captured answer {prediction[:40]!r}: {error}") from error
     title = f"Trace {prediction[:8]}"
-    return page(asked, "chain.html", title=title, prediction=prediction, links=links(chain))
+    return page(
+        asked, "chain.html", title=title, prediction=prediction, links=links(chain),
+        graph=graph(chain),
+    )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from everloop.ids import Json
@@ -58,6 +59,62 @@ def _plain(item: Json) -> str:
     if isinstance(item, Sequence) and not isinstance(item, str):
         return "; ".join(map(_plain, item))
     return "-" if item is None else str(item)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One thing of the chain as it is drawn; its upper left corner is at `x`, `y`."""
+
+    x: int
+    y: int
+    what: str
+    name: str
+    href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The chain drawn from the people on the left to the answer on the right."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[tuple[int, int, int, int], ...]
+    """From the right side of one node to the left side of another: x, y, x, y."""
+    high: int
+
+
+_WIDE, _STEP, _HIGH, _ROW, _PEOPLE = 150, 190, 50, 64, 6
+
+
+def graph(chain: Chain) -> Graph:
+    """The chain as boxes and lines: people, snapshot, run, bundle, answer; and its sample."""
+    told: Mapping[str, Any] = chain.as_json()
+    said = sorted(told["labels"].items(), key=lambda item: -item[1] if _counts(item[1]) else 0)
+    people = [(who, f"{count} labels") for who, count in said[:_PEOPLE] if _counts(count)]
+    if rest := sum(count for _, count in said[_PEOPLE:] if _counts(count)):
+        people.append(("others", f"{rest} labels"))
+    middle = max(0, len(people) - 1) * _ROW // 2
+    answer, bundle = told["prediction"], str(told["bundle"]["id"])
+    row = [
+        Node(_STEP, middle, "snapshot", str(told["snapshot"].get("id", "not known"))),
+        Node(2 * _STEP, middle, "run", str(told["run"].get("key", "not known"))),
+        Node(3 * _STEP, middle, "bundle", bundle, f"/models/{bundle}"),
+        Node(4 * _STEP, middle, "answer", str(answer["id"])),
+    ]
+    sample = str(answer["sample"])
+    beside = [Node(3 * _STEP, middle + _ROW, "sample", sample, f"/data/samples/{sample}")]
+    if by := told["bundle"].get("approved by"):
+        beside.append(Node(2 * _STEP, middle + _ROW, "approved by", str(by)))
+    first = [Node(0, n * _ROW, who, count) for n, (who, count) in enumerate(people)]
+    lines = [*((each, row[0]) for each in first), *pairwise(row), (beside[0], row[-1])]
+    lines += [(each, row[2]) for each in beside[1:]]
+    half = _HIGH // 2
+    edges = tuple((one.x + _WIDE, one.y + half, two.x, two.y + half) for one, two in lines)
+    nodes = (*first, *row, *beside)
+    return Graph(nodes, edges, max(node.y for node in nodes) + _HIGH)
+
+
+def _counts(value: object) -> bool:
+    return isinstance(value, int)
 
 
 def recent(rows: Sequence[Mapping[str, Any]]) -> tuple[Recent, ...]:
