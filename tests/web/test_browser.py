@@ -179,6 +179,7 @@ def test_boxes_are_drawn_moved_and_named_by_mouse_and_keys(
         picture(browser, "boxes-laptop")
         _press(browser, "\ue007")
         until(project.queue.answered_unrecorded, why="the boxes")
+    assert all("413" in told for told in complaints(browser))
     (answered,) = project.queue.answered_unrecorded()
     label = decode(answered.label)
     assert isinstance(label, BoxesLabel)
@@ -311,11 +312,11 @@ def test_every_page_is_accessible_on_a_laptop_and_a_phone_in_light_and_dark(
     }  # fmt: skip
     found = []
     for name, path in paths.items():
+        browser.get(pages.url + path)
+        title = browser.execute_script("return document.querySelector('h1').textContent")
+        assert (title == "That did not work") == (name == "nothing"), path
         for size, dark in ((LAPTOP, False), (PHONE, True)):
             sized(browser, size, dark=dark)
-            browser.get(pages.url + path)
-            title = browser.execute_script("return document.querySelector('h1').textContent")
-            assert (title == "That did not work") == (name == "nothing"), path
             # The same page in the dark differs by its colours and places alone.
             if not dark or name in ("loop", "model", "label", "review", "try", "monitoring"):
                 found += accessible(browser, *(("color-contrast", "target-size") if dark else ()))
