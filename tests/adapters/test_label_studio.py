@@ -2,6 +2,8 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +13,9 @@ from tests.support.label_studio_server import (
     label_studio_server,
     missing_label_studio,
 )
-from tests.support.pages import CLASSES, Filled, fill, now, record, things_project
+from tests.support.pages import CLASSES, Filled, fill, now, pages_of, record, things_project
 from tests.support.pictures import flat
+from tests.support.projects import until
 
 from everloop.adapters.label_studio import LabelStudio
 from everloop.adapters.label_studio_form import check_config, config, label_of, result_of
@@ -20,6 +23,7 @@ from everloop.errors import Refused, Unavailable
 from everloop.ids import LabelTaskId
 from everloop.labelling.backend import Backend, Pushed
 from everloop.labels import Box, BoxesLabel, ClassesLabel, ClassLabel, Label, ValueLabel
+from everloop.loop.label_hook import PATH, begin_calls, end_calls
 from everloop.loop.label_sync import sync
 from everloop.loop.project import Project
 from everloop.testing.labelling import BackendContract
@@ -144,6 +148,41 @@ def test_a_personal_token_does_too_and_a_wrong_one_or_another_project_is_refused
         LabelStudio(server.url, "0" * 40, "things", "one-of", CLASSES)
     with pytest.raises(Refused, match="asks something else"):
         LabelStudio(server.url, server.token, "things", "one-of", ("cat",))
+
+
+@real
+def test_a_call_of_the_server_brings_an_answer_and_a_missed_one_is_not_lost(
+    server: Server, tmp_path: Path
+) -> None:
+    project = things_project(tmp_path / "called")
+    put = fill(project, tasks=3)
+
+    def backend(_: Project) -> LabelStudio:
+        return LabelStudio(server.url, server.token, "called", "one-of", CLASSES)
+
+    mine = backend(project)
+    sync(project, mine, most=3, now=now())
+    numbers = {task: int(there.name) for task, there in mine.there().items()}
+
+    def answered() -> set[LabelTaskId]:
+        return {answer.id for answer in project.queue.answered_unrecorded()}
+
+    with server.client() as client:
+        with pages_of(project, label_backend=backend) as pages:
+            for _ in "12":
+                begin_calls(project, mine, pages.url, timedelta(days=1), by="ann", now=now())
+            (hook,) = client.get("/api/webhooks/", params={"project": mine.project}).json()
+            assert (hook["url"], hook["send_payload"]) == (pages.url + PATH, False)
+            assert set(hook["actions"]) == {"ANNOTATION_CREATED", "ANNOTATION_UPDATED"}
+            _annotate(client, numbers[put.tasks[0]], BRIGHT)
+            until(lambda: answered() == {put.tasks[0]}, 60)
+        # Nobody takes its call now: it comes with the next round.
+        _annotate(client, numbers[put.tasks[1]], DARK)
+        assert answered() == {put.tasks[0]}
+        assert sync(project, mine, most=3, now=now()).answers == 1
+        assert answered() == set(put.tasks[:2])
+        assert end_calls(project, mine, by="ann", now=now()) == (1, 1)
+        assert client.get("/api/webhooks/", params={"project": mine.project}).json() == []
 
 
 @real

@@ -69,6 +69,9 @@ def test_a_conflict_is_listed_decided_told_and_undone(
     assert events[-1]["told"] == "conflict: worn" and events[-1]["stands"]
     assert "stands" in _said(project, capsys, "label", "history", sample)
     assert _told(project, capsys, "label", "undo", sample, *by)["label"] == BRIGHT
+    for what in ("decide a label", "undo a label"):
+        (entry,) = project.audit.entries(what)
+        assert (entry.by, entry.told["sample"]) == ("cleo", sample)
     record(project)
     assert "no label is in doubt" in _said(project, capsys, "label", "doubts").lower()
     assert _told(project, capsys, "label", "doubts")["doubts"] == []

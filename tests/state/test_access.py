@@ -81,3 +81,30 @@ def test_the_first_token_is_made_anew_until_somebody_was_let_in(database: Databa
 def test_a_name_that_would_spoil_a_record_is_refused(name: str, database: Database) -> None:
     with pytest.raises(Refused, match="is no name"):
         Access(database).make(name, "viewer", by="test", now=at(0), lasts=DAY)
+
+
+def test_whom_a_provider_knows_is_the_same_person_under_another_name(database: Database) -> None:
+    access = Access(database)
+
+    def come(subject: str, name: str, when: float) -> str:
+        person, _ = access.let_in(name, "approver", subject=subject, now=at(when), lasts=DAY)
+        return person.name
+
+    assert come("1", "ann", 1) == "ann"
+    assert come("1", "ann the second", 2) == "ann", "four eyes do not fall for a new name"
+    other = come("2", "ann", 3)
+    assert other.startswith("ann (") and come("2", "ann", 4) == other
+    assert come("3", "ann", 5) not in ("ann", other)
+    assert len(come("4", "x" * 60, 6)) == len(come("5", "x" * 60, 7)) == 60
+    # What an administrator made in that name is hers: she does not become two people by it.
+    access.make("bob", "viewer", by="admin", now=at(8), lasts=DAY)
+    assert come("6", "bob", 9) == "bob"
+
+
+def test_a_programs_token_opens_no_session(database: Database) -> None:
+    access = Access(database)
+    text = _token(access, "hook")
+    with pytest.raises(Refused, match="not known"):
+        access.enter(text, at(1), HOUR)
+    known = access.of_token(text, at(1))
+    assert known is not None and known.role == "hook"

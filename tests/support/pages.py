@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +24,7 @@ from everloop.data.samples import NewSample
 from everloop.data.splits import SplitRule
 from everloop.evaluation.evaluate import Evaluation, save
 from everloop.ids import BundleId, Json, LabelTaskId, SampleId, SnapshotId
+from everloop.labelling.backend import Backend
 from everloop.labels import Box, BoxesLabel, encode
 from everloop.loop import kinds
 from everloop.loop.actions.record_answers import record_answers
@@ -297,10 +298,11 @@ def pages_of(
     *,
     port: int = 0,
     people: bool = True,
+    label_backend: Callable[[Project], Backend] | None = None,
 ) -> Iterator[Pages]:
     """The project's pages on a free port, as `everloop web` serves them.
 
-    `people`: somebody of each role has a token.
+    `people`: somebody of each role has a token. `label_backend`: a tool whose calls are taken.
     """
     listening = listen("127.0.0.1", port, allow_remote=False)
     url = origin_of(listening)
@@ -316,7 +318,12 @@ def pages_of(
 
     async def serve() -> None:
         site = make_site(
-            project.layout, web, partial(opened, folder), now, listening.getsockname()[1]
+            project.layout,
+            web,
+            partial(opened, folder),
+            now,
+            listening.getsockname()[1],
+            label_backend=label_backend,
         )
         server, end = Server(site, limits), asyncio.Event()
         server.start(listening)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -154,6 +155,27 @@ class LabelStudio:
                 answers += [self._returned(task, each) for each in row["annotations"]]
         return Pulled(tuple(sorted(answers, key=lambda each: each.at)), newest)
 
+    def call(self, url: str, token: str) -> None:
+        """As `Calling.call`. What was answered is not sent: it is asked for."""
+        self.call_no_more(urlsplit(url).path)
+        told = {
+            "project": self._project,
+            "url": url,
+            "headers": {"Authorization": f"Bearer {token}"},
+            "send_payload": False,
+            "send_for_all_actions": False,
+            "actions": ["ANNOTATION_CREATED", "ANNOTATION_UPDATED"],
+        }
+        self._json("POST", "/api/webhooks/", json=told)
+
+    def call_no_more(self, path: str) -> int:
+        """As `Calling.call_no_more`; of this project alone."""
+        rows = self._json("GET", "/api/webhooks/", params={"project": self._project})
+        mine = [row["id"] for row in rows if urlsplit(str(row["url"])).path == path]
+        for number in mine:
+            self._drop(f"/api/webhooks/{int(number)}/")
+        return len(mine)
+
     def _returned(self, task: LabelTaskId, row: Mapping[str, Any]) -> Returned:
         who = row.get("completed_by")
         number = who.get("id") if isinstance(who, dict) else who
@@ -199,6 +221,11 @@ class LabelStudio:
         if answer.is_success:
             return
         what = f"Label Studio said {answer.status_code} to {answer.request.url.path}"
+        if "reserved network address" in answer.text:
+            raise Refused(
+                f"{what}: it calls no address of its own network; its operator may set "
+                "SSRF_PROTECTION_ENABLED=false, or name one that others reach"
+            )
         if answer.status_code in (401, 403):
             raise Refused(f"{what}: it does not take the token in LABEL_STUDIO_API_KEY")
         if answer.status_code >= 500 or answer.status_code == 429:

@@ -8,13 +8,14 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from everloop.errors import Refused, Unavailable
 from everloop.policy import OidcPolicy
-from everloop.state.access import Role
+from everloop.state.access import PEOPLE, PersonRole
+from everloop_runtime.ids import digest_bytes
 
 if TYPE_CHECKING:
     from authlib.integrations.httpx_client import OAuth2Client
@@ -44,7 +45,9 @@ class LetIn:
     """Somebody whom the provider vouches for, and what they may do here."""
 
     name: str
-    role: Role
+    role: PersonRole
+    subject: str
+    """The provider's own id of them, hashed: it never changes, whatever they are called."""
 
 
 class Oidc:
@@ -88,7 +91,8 @@ class Oidc:
                 **self._further(document["userinfo_endpoint"], token, claims["sub"]),
                 **claims,
             }
-        return LetIn(self._name(claims), self._role(claims))
+        subject = digest_bytes(f"{document['issuer']} {claims['sub']}".encode())[:32]
+        return LetIn(self._name(claims), self._role(claims), subject)
 
     def _name(self, claims: Mapping[str, Any]) -> str:
         name = claims.get(self._policy.name)
@@ -96,11 +100,10 @@ class Oidc:
             name = None
         return str(name or claims["sub"])[:60]
 
-    def _role(self, claims: Mapping[str, Any]) -> Role:
+    def _role(self, claims: Mapping[str, Any]) -> PersonRole:
         told = claims.get(self._policy.claim, ())
         values = {told} if isinstance(told, str) else set(map(str, _listed(told)))
-        roles: tuple[Role, ...] = get_args(Role)
-        mine = [role for role in roles if values & set(self._policy.roles.get(role, ()))]
+        mine = [role for role in PEOPLE if values & set(self._policy.roles.get(role, ()))]
         if not mine:
             raise Refused("the provider knows you, but you have no role here")
         return mine[-1]

@@ -52,4 +52,11 @@ def _serve_pages(path: Path, port: int | None, ready: Callable[[str], None]) -> 
 
     layout, policy = read_settings(path)
     web = policy.web if port is None else policy.web.model_copy(update={"port": port})
-    serve(layout, web, partial(_open_project, path), lambda: datetime.now(UTC), ready)
+    serve(
+        layout,
+        web,
+        partial(_open_project, path),
+        lambda: datetime.now(UTC),
+        ready,
+        _label_backend if policy.label_studio.url else None,
+    )

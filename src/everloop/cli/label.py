@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from everloop.cli import label_quality, label_review, label_sync
+from everloop.cli import label_hook, label_quality, label_review, label_sync
 from everloop.cli.common import by_option, common_options, emit, show
 from everloop.cli.program import Program
 from everloop.errors import Refused
@@ -16,7 +16,8 @@ def command() -> None:
     """Take and answer label tasks; judge who answers; review what people disagree about."""
 
 
-for each in (*label_quality.COMMANDS, *label_review.COMMANDS, *label_sync.COMMANDS):
+_FURTHER = (label_quality, label_review, label_sync, label_hook)
+for each in (named for module in _FURTHER for named in module.COMMANDS):
     command.add_command(each)
 
 

@@ -58,8 +58,9 @@ def resolve(
     project = program.open_project(path)
     found = find_sample(project.data, sample)
     made = decide(project, found, label, by=by, comment=comment, now=program.clock())
-    told: dict[str, Json] = {"sample": found, "label": made.label, "why": made.why}
-    emit(told) if as_json else click.echo(f"Sample {found[:8]} is {made.label}, says {by}.")
+    noted: dict[str, Json] = {"sample": found, "label": made.label, "why": made.why}
+    project.audit.append("decide a label", by, noted, made.at)
+    emit(noted) if as_json else click.echo(f"Sample {found[:8]} is {made.label}, says {by}.")
 
 
 @click.command("history")
@@ -107,6 +108,7 @@ def undo(program: Program, sample: str, path: Path, by: str, *, as_json: bool) -
     found = find_sample(project.data, sample)
     made = go_back(project, found, by=by, now=program.clock())
     told: dict[str, Json] = {"sample": found, "label": made.label}
+    project.audit.append("undo a label", by, told, made.at)
     emit(told) if as_json else show(told)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from everloop.ids import LabelTaskId
 from everloop.labels import Label
@@ -80,3 +80,16 @@ class Backend(Protocol):
 
     def pull(self, cursor: str) -> Pulled:
         """Answers since a cursor; all of them for an empty one."""
+
+
+@runtime_checkable
+class Calling(Protocol):
+    """A labelling tool that can call when somebody answered there. `Unavailable` when it does not
+    answer."""
+
+    def call(self, url: str, token: str) -> None:
+        """Have it call this URL from now on, showing the token; instead of what it called before
+        of the same path."""
+
+    def call_no_more(self, path: str) -> int:
+        """Have it call no URL of this path any more; how many it called."""

@@ -4,7 +4,7 @@ Safe to repeat, and to kill anywhere: what is there is looked at before anything
 each version of an answer is taken once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from everloop.data.fit import in_shares
@@ -53,7 +53,7 @@ def sync(project: Project, backend: Backend, *, most: int, now: datetime) -> Syn
     """
     if project.declaration.task.modality != "image":
         raise Refused("only pictures are labelled there; everloop label export writes other tasks")
-    answers, skipped, problems = _pull(project, backend, now)
+    took = pull(project, backend, now)
     tasks = project.queue.take(backend.name, now, project.policy.labelling.lease, most)
     held = {task.id: task for task in tasks}
     there = backend.there()
@@ -67,10 +67,11 @@ def sync(project: Project, backend: Backend, *, most: int, now: datetime) -> Syn
     new = [_pushed(project, task) for task in tasks if task.id not in there]
     if new:
         backend.push(new)
-    return Synced(len(new), len(stale), answers, skipped, tuple(problems[:_MOST_TOLD]))
+    return replace(took, pushed=len(new), withdrawn=len(stale))
 
 
-def _pull(project: Project, backend: Backend, now: datetime) -> tuple[int, int, list[str]]:
+def pull(project: Project, backend: Backend, now: datetime) -> Synced:
+    """Take the answers that are new there, and nothing else; each is taken once."""
     marks = project.backend_marks
     pulled = backend.pull(marks.cursor(backend.name))
     answers, skipped, problems = 0, 0, list[str]()
@@ -89,7 +90,7 @@ def _pull(project: Project, backend: Backend, now: datetime) -> tuple[int, int, 
         # Answer before mark: one that is not saved may never be passed over.
         marks.take(backend.name, each.name, each.version)
     marks.move(backend.name, pulled.cursor)
-    return answers, skipped, problems
+    return Synced(0, 0, answers, skipped, tuple(problems[:_MOST_TOLD]))
 
 
 def _save(project: Project, given: Returned, now: datetime) -> None:

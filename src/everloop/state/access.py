@@ -16,11 +16,17 @@ from everloop.state.database import Database
 from everloop.state.tables import sessions, tokens
 from everloop_runtime.ids import digest_bytes
 
-Role: TypeAlias = Literal["viewer", "labeller", "approver", "administrator"]
-"""What somebody may do; which role may open which page is one table in `web/table.py`."""
+PersonRole: TypeAlias = Literal["viewer", "labeller", "approver", "administrator"]
+"""What people may be: these log in."""
+Role: TypeAlias = PersonRole | Literal["hook"]
+"""What somebody may do; which role may open which page is one table in `web/table.py`. A `hook`
+is a program that may tell us that something changed with it, and nothing else."""
 
-ROLES: tuple[Role, ...] = get_args(Role)
+PEOPLE: tuple[PersonRole, ...] = get_args(PersonRole)
+ROLES: tuple[Role, ...] = ("hook", *PEOPLE)
 _PREFIX = "evl_"
+_PROVIDED = "oidc "
+"""How the maker of a token is written for whom a provider vouches."""
 _LONGEST_NAME = 60
 _T, _S = tokens.c, sessions.c
 
@@ -119,7 +125,7 @@ class Access:
         """
         with self._database.write() as connection:
             row = connection.execute(select(tokens).where(_T.hash == _hash(text))).one_or_none()
-            if row is None or not _token(row).is_good(now):
+            if row is None or row.role not in PEOPLE or not _token(row).is_good(now):
                 raise Refused("this token is not known here, is spent or has expired")
             return _open(connection, row, now, lasts)
 
@@ -132,14 +138,37 @@ class Access:
             return _open(connection, row, now, lasts)
 
     def let_in(
-        self, name: str, role: Role, *, by: str, now: datetime, lasts: timedelta
+        self, name: str, role: Role, *, subject: str, now: datetime, lasts: timedelta
     ) -> tuple[Person, str]:
-        """Open a session for somebody whom `by` vouches for: who it is, and the session's secret.
+        """Open a session for somebody whom a provider vouches for: who it is, and the session's
+        secret.
 
-        They are listed among the tokens until then, and may be shut out like anybody.
+        They are listed among the tokens until then, and may be shut out like anybody. `subject`
+        is what the provider knows them by, for good: who calls themselves otherwise there keeps
+        the name of their first time here, and of two with one name the second is told apart.
         """
+        by = f"{_PROVIDED}{subject}"
+        name = self._name_of(by) or self._free_name(name, by)
         _, text = self.make(name, role, by=by, now=now, lasts=lasts, once=True)
         return self.enter(text, now, lasts)
+
+    def _name_of(self, by: str) -> str | None:
+        query = select(_T.name).where(_T.made_by == by).order_by(_T.made_at).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar()
+
+    def _free_name(self, name: str, by: str) -> str:
+        """The name, or one made of it where the provider calls somebody else so.
+
+        A token that an administrator made in that name is theirs too: who holds both is one person.
+        """
+        others = (_T.made_by != by) & _T.made_by.startswith(_PROVIDED)
+        query = select(_T.id).where(_T.name == name.strip(), others).limit(1)
+        with self._database.read() as connection:
+            if connection.execute(query).scalar() is None:
+                return name
+        mark = f" ({digest_bytes(by.encode())[:8]})"
+        return name.strip()[: _LONGEST_NAME - len(mark)] + mark
 
     def of_session(self, secret: str, now: datetime) -> Person | None:
         """Whose session this is; None when it has ended."""

@@ -23,7 +23,9 @@ from everloop_runtime.logs import JsonLines
 if TYPE_CHECKING:
     import socket
 
+    from everloop.labelling.backend import Backend
     from everloop.loop.project import Project
+    from everloop.web.pulling import Pulling
     from everloop.web.site import Site
     from everloop_runtime.head import Head, Request
     from everloop_runtime.problems import Problem
@@ -38,8 +40,11 @@ def serve(
     open_project: "Callable[[], Project]",
     clock: Callable[[], datetime],
     ready: Callable[[str], None],
+    label_backend: "Callable[[Project], Backend] | None" = None,
 ) -> None:
     """Serve the pages until SIGTERM or SIGINT; `ready` is told their URL once they answer.
+
+    `label_backend`: the labelling tool that the policy names, whose calls are taken.
 
     The stores are opened when the first page asks for them. Raises `Refused` for TLS files that
     cannot be used, `Unavailable` when the port is taken, `Conflict` when they are served already.
@@ -64,7 +69,9 @@ def serve(
         tell_address(address, url, os.getpid())
         ready(url)
 
-    wake = functools.partial(make_site, layout, policy, open_project, clock)
+    wake = functools.partial(
+        make_site, layout, policy, open_project, clock, label_backend=label_backend
+    )
     try:
         uvloop.run(_serve(wake, listening, tls, announce))
     finally:
@@ -142,16 +149,20 @@ def make_site(
     open_project: "Callable[[], Project]",
     clock: Callable[[], datetime],
     port: int,
+    *,
+    label_backend: "Callable[[Project], Backend] | None" = None,
 ) -> "Site":
     """The site of a product, as it is served on a port. Opens nothing yet."""
     from everloop.state.access import Access
     from everloop.state.database import Database
     from everloop.web.gate import Gate
     from everloop.web.pages.entrance import Entrance
+    from everloop.web.pages.hooks import Hooks
     from everloop.web.site import Site, names_of
     from everloop.web.table import routes
     from everloop.web.tries import Tries
 
+    pulling = _pulling(open_project, label_backend, clock)
     database = functools.cache(lambda: Database.open(layout.database))
     tries, provider = Tries(), None
     if policy.oidc.issuer:
@@ -162,7 +173,10 @@ def make_site(
     cookie = f"everloop-{port}"
     gate = Gate(
         lambda: Access(database()),
-        routes(Entrance(cookie, tries, policy.session, provider)),
+        routes(
+            Entrance(cookie, tries, policy.session, provider),
+            Hooks(None if pulling is None else pulling.soon),
+        ),
         hosts=names_of(policy.hosts, policy.host),
         cookie=cookie,
         tries=tries,
@@ -175,4 +189,27 @@ def make_site(
         clock,
         is_secure=bool(policy.certificate),
         provided=provider is not None,
+        pulling=pulling,
     )
+
+
+def _pulling(
+    open_project: "Callable[[], Project]",
+    label_backend: "Callable[[Project], Backend] | None",
+    clock: Callable[[], datetime],
+) -> "Pulling | None":
+    """Pulls from the labelling tool; None without one."""
+    if label_backend is None:
+        return None
+    from everloop.web.pulling import Pulling
+
+    # Opened in the thread that pulls: no store is shared between threads.
+    project = functools.cache(open_project)
+
+    def pull_all() -> None:
+        from everloop.loop.label_sync import pull
+
+        # Made anew each time: it asks who people there are, and its token may have ended.
+        pull(project(), label_backend(project()), clock())
+
+    return Pulling(pull_all)

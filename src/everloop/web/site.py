@@ -22,6 +22,7 @@ from everloop.state.passwords import Passwords
 from everloop.web.asked import Answer, Asked
 from everloop.web.drawing import page
 from everloop.web.gate import Gate, Passed, check_csrf
+from everloop.web.pulling import Pulling
 from everloop.web.routes import Lane
 from everloop.web.watching import Opened
 from everloop_runtime.head import Head, Request
@@ -91,8 +92,11 @@ class Site:
         *,
         is_secure: bool = False,
         provided: bool = False,
+        pulling: Pulling | None = None,
     ) -> None:
-        """`provided`: people may log in at a provider, and the form says so."""
+        """`provided`: people may log in at a provider, and the form says so. `pulling` is ended
+        with the site."""
+        self._pulling = pulling
         self._provided = provided
         self._gate, self._database, self._clock = gate, database, clock
         self._opened = _once_a_thread(open_project)
@@ -201,6 +205,8 @@ class Site:
 
     async def stop(self) -> None:
         """End the lanes, once what is begun is done."""
+        if self._pulling is not None:
+            await asyncio.to_thread(self._pulling.close)
         for lane in self._lanes.values():
             await asyncio.to_thread(lane.close)
 

@@ -1,11 +1,12 @@
 """The one table of routes and roles. What is not in it is refused."""
 
-from everloop.state.access import ROLES, Role
+from everloop.state.access import PEOPLE, Role
 from everloop.web.pages import (
     answers,
     audit,
     data,
     entrance,
+    hooks,
     label,
     loop,
     me,
@@ -21,20 +22,25 @@ from everloop.web.pages import (
 )
 from everloop.web.routes import Route
 
-EVERYBODY: frozenset[Role] = frozenset(ROLES)
+EVERYBODY: frozenset[Role] = frozenset(PEOPLE)
 LOOKS: frozenset[Role] = frozenset({"viewer", "approver", "administrator"})
 LABELS: frozenset[Role] = frozenset({"labeller", "approver", "administrator"})
 DECIDES: frozenset[Role] = frozenset({"approver", "administrator"})
 MANAGES: frozenset[Role] = frozenset({"administrator"})
+TELLS: frozenset[Role] = frozenset({"hook"})
+"""Programs, by a token of their own. They come without a session, so no page can send for them."""
 
 _FORM = 8_192
 _LABEL = 262_144
 """Bytes of one answer: some thousand boxes."""
 _PICTURE = 20_000_000
+_CALL = 65_536
+"""Bytes of a call by another program; they are read and thrown away."""
 
 
-def routes(door: entrance.Entrance) -> tuple[Route, ...]:
-    """Every route; `door` opens and ends sessions."""
+def routes(door: entrance.Entrance, calls: hooks.Hooks | None = None) -> tuple[Route, ...]:
+    """Every route; `door` opens and ends sessions, `calls` takes what programs tell."""
+    calls = calls or hooks.Hooks()
     return (
         Route("GET", "/livez", None, entrance.show_alive, "here"),
         Route("GET", "/static/{build}/{name}", None, entrance.show_static, "here"),
@@ -67,6 +73,7 @@ def routes(door: entrance.Entrance) -> tuple[Route, ...]:
         Route("GET", "/review/{sample}/image", DECIDES, data.picture),
         Route("POST", "/review/{sample}", DECIDES, review.decide, most=_LABEL),
         Route("POST", "/review/{sample}/undo", DECIDES, review.undo, most=_FORM),
+        Route("POST", "/hooks/label-studio", TELLS, calls.label_studio, "here", _CALL, True),
         Route("GET", "/data", LOOKS, data.show),
         Route("GET", "/data/samples", LOOKS, samples.show),
         Route("GET", "/data/samples/{sample}", LOOKS, data.show_sample),

@@ -3,9 +3,9 @@
 While there are few labels a model's doubts say little of what would teach it, so the first labels
 are the centres of clusters (`typical`). Later, those are sought that it is least sure of, that
 others are like (an outlier teaches little), or that are far from all that is known (what has
-drifted). Near duplicates of each other and of labelled ones are left out; among two to four times
-as many as are wanted, one after the other is taken that is unlike those taken, and of a class that
-was not much asked about yet.
+drifted). Near duplicates of each other and of labelled ones are left out; among five to eight
+times as many as are wanted, one after the other is taken that is unlike those taken, and of a class
+that was not much asked about yet.
 """
 
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ _FEW = 1
 """Labels a class below which what is typical is sought first."""
 _EARLY, _LEAST = 10, 0.25
 """Labels a class from which on it matters less and less how typical one is, and how little."""
-_SHORTLIST = 2
+_SHORTLIST = 4
 """Among this many times the budget, and early twice as many, those unlike each other are sought."""
 _LOOKED_AT = 64
 """Among this many times the budget of the least sure, the shortlist is."""

@@ -56,7 +56,7 @@ class Entrance:
             raise Refused(f"the provider let nobody in: {said}")
         found = provider.finish(state, asked.argument("code", 4000), asked.now)
         person, secret = asked.access.let_in(
-            found.name, found.role, by="oidc", now=asked.now, lasts=self.lasts
+            found.name, found.role, subject=found.subject, now=asked.now, lasts=self.lasts
         )
         told = {"role": person.role, "by": "oidc"}
         asked.audit.append("web: log in", person.name, told, asked.now)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from everloop.errors import Refused
-from everloop.state.access import ROLES
+from everloop.state.access import PEOPLE
 from everloop.web.asked import Answer, Asked, figure_of, goto, nothing_there
 from everloop.web.drawing import page
 
@@ -25,10 +25,10 @@ def show(asked: Asked) -> Answer:
 def make(asked: Asked) -> Answer:
     """Make a token; its text is on this page once and nowhere else."""
     form = asked.form()
-    role = next((role for role in ROLES if role == form.get("role")), None)
+    role = next((role for role in PEOPLE if role == form.get("role")), None)
     if role is None:
         raise Refused(
-            f"there is no role {form.get('role', '')[:40]!r}; there are: {', '.join(ROLES)}"
+            f"there is no role {form.get('role', '')[:40]!r}; there are: {', '.join(PEOPLE)}"
         )
     days = figure_of(form.get("days", "30"), _MOST_DAYS) or 1
     name = form.get("name", "").strip()
