@@ -13,7 +13,8 @@ The default was tuned on seeds 0 to 9 and 100 to 109 of these pools. Figures tha
 seeds that it was never tuned on: 200 to 209, which are the ones measured unless others are named.
 
     python benchmarks/bench_choosing.py [--pool NAME]... [--strategy NAME]... [--seeds 10]
-                                        [--first-seed 200] [--plot docs/choosing.svg]
+                                        [--first-seed 200] [--kept FOLDER]
+                                        [--plot docs/choosing.svg]
 """
 
 import argparse
@@ -102,7 +103,8 @@ def main() -> None:
         base: Floats64 | None = None
         for name in names:
             each = zip(seeds, pools, tops, strict=True)
-            runs = [_run(pool, name, seed, top) for seed, pool, top in each]
+            runs = [_kept_run(asked.kept, pool_name, pool, name, seed, top)
+                    for seed, pool, top in each]  # fmt: skip
             curves.setdefault(pool_name, {})[name] = runs
             ended = zip(runs, pools, tops, strict=True)
             needed = np.array(
@@ -139,8 +141,23 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--strategy", action="append")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=200)
+    parser.add_argument("--kept", type=Path, help="runs are kept in this folder, to go on with")
     parser.add_argument("--plot", type=Path)
     return parser.parse_args()
+
+
+def _kept_run(
+    folder: Path | None, pool_name: str, pool: Pool, name: str, seed: int, top: float
+) -> Run:
+    """A run, out of the folder where it is there: a long measurement can be cut into parts."""
+    if folder is None:
+        return _run(pool, name, seed, top)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{pool_name}-{name}-{seed}.npy"
+    if not path.exists():
+        np.save(path, _run(pool, name, seed, top))
+    found: Run = np.load(path)
+    return found
 
 
 def _run(pool: Pool, name: str, seed: int, top: float) -> Run:
