@@ -141,18 +141,9 @@ def signals(seen: Seen) -> Iterator[Alarm]:
     """A signal is over its limit."""
     for finding in newest_findings(seen.world):
         if finding.level == "alarm":
-            command = _command(finding, seen.policy)
-            yield Alarm(f"signal-{finding.name}", "", "warning", _told(finding), command,
+            told, command = f"{finding.name}: {finding.told()}", _command(finding, seen.policy)
+            yield Alarm(f"signal-{finding.name}", "", "warning", told, command,
                         "/monitoring")  # fmt: skip
-
-
-def _told(finding: Finding) -> str:
-    """How bad, where it is worst, since when, why, and what is proposed."""
-    told = f"{finding.name}: {finding.summary}"
-    told += f" (worst in {finding.slice})" if finding.slice else ""
-    told += f"; since {finding.since:%Y-%m-%d %H:%M} UTC" if finding.since else ""
-    told += f"; likely cause: {finding.cause}" if finding.cause else ""
-    return f"{told}; proposed: {finding.action}" if finding.action else told
 
 
 def _command(finding: Finding, policy: Policy) -> str:

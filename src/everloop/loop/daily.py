@@ -162,19 +162,13 @@ def _signals(findings: Sequence[Finding]) -> Iterator[Block]:
         yield Paragraph("Nothing was judged.")
         return
     yield Grid(
-        ("signal", "level", "value", "limit", "what it says", "since", "cause", "proposed"),
-        tuple(
-            (
-                f.name, f.level, _figure(f.value), _figure(f.limit), f.summary,
-                "" if f.since is None else _moment(f.since), f.cause or "", f.action or "",
-            )
-            for f in findings
-        ),
-    )  # fmt: skip
+        ("signal", "level", "value", "limit", "what it says"),
+        tuple((f.name, f.level, _figure(f.value), _figure(f.limit), f.told()) for f in findings),
+    )
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else figure(value)
+    return "-" if value is None else f"{value:.4g}"
 
 
 def _weakest(project: Project) -> Iterator[Block]:
@@ -214,7 +208,7 @@ def _worst_answers(
     if shown := tuple(
         Shown(picture, (*told[sample], sample[:ID_SHOWN])) for sample, picture in seen.items()
     ):
-        yield Gallery(shown)
+        yield Gallery(shown, is_small=True)
 
 
 def _pictures(project: Project, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -229,7 +223,8 @@ def _pictures(project: Project, findings: Sequence[Finding]) -> Iterator[Block]:
             tuple(
                 Shown(picture, (*_about(named[sample]), sample[:ID_SHOWN]))
                 for sample, picture in seen.items()
-            )
+            ),
+            is_small=True,
         )
     if rest := len(cleared) - len(some):
         yield Paragraph(f"{rest} more are named: everloop monitor")

@@ -53,6 +53,17 @@ class Finding:
     action: str | None = None
     """What is proposed: an Action of the loop or a command, in words; None: nothing."""
 
+    def told(self) -> str:
+        """In a line: how bad, where it is worst, since when, why, and what is proposed."""
+        parts = [self.summary + (f" (worst in {self.slice})" if self.slice else "")]
+        if self.since is not None:
+            parts.append(f"since {self.since:%Y-%m-%d %H:%M} UTC")
+        if self.cause is not None:
+            parts.append(f"likely cause: {self.cause}")
+        if self.action is not None:
+            parts.append(f"proposed: {self.action}")
+        return "; ".join(parts)
+
     def as_json(self) -> dict[str, Json]:
         """All fields by name."""
         told: dict[str, Any] = asdict(self)

@@ -68,6 +68,8 @@ class Gallery:
     """Pictures."""
 
     shown: tuple[Shown, ...]
+    is_small: bool = False
+    """Whether a glance at each is enough."""
 
 
 Block: TypeAlias = Paragraph | Points | Grid | Bars | Diagonal | Gallery

@@ -25,10 +25,14 @@ _HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;
 color:#1c1e21;background:#fff}}h1{{font-size:1.6rem}}h2{{font-size:1.15rem;margin:2rem 0 .4rem}}
 table{{border-collapse:collapse;display:block;overflow-x:auto}}td,th{{border-bottom:1px solid #ddd;
-padding:.2rem .7rem;text-align:left;overflow-wrap:anywhere}}.m td{{border:1px solid #fff;
+padding:.2rem .7rem;text-align:left;vertical-align:top;overflow-wrap:break-word}}
+.m td{{border:1px solid #fff;
 text-align:right}}.cases{{display:flex;flex-wrap:wrap;gap:.8rem}}.case{{border:1px solid #ddd;
 border-radius:6px;padding:.5rem;max-width:30rem;overflow-wrap:anywhere;font-size:13px}}
-.case img{{max-width:100%;image-rendering:auto}}svg{{max-width:100%;height:auto}}
+.case img{{max-width:100%;image-rendering:auto}}.small .case{{width:8.5rem}}.small img{{width:100%}}
+.cases{{margin-top:.8rem}}@media print{{td,th{{overflow-wrap:anywhere}}}}
+@media(max-width:40rem){{body{{margin:1rem auto}}td,th{{padding:.2rem .4rem;font-size:13px}}
+.small .case{{width:6rem}}}}svg{{max-width:100%;height:auto}}
 </style></head><body><h1>{title}</h1>
 """
 _CASE = re.compile(r'(<div class="case">(?:<img [^>]*>)?<div>.*?</div></div>)', re.DOTALL)
@@ -62,8 +66,9 @@ def _written(block: Block) -> str:
             return _bars(block)
         case Diagonal():
             return _diagonal(block)
-        case Gallery(shown):
-            return f'<div class="cases">{"".join(map(_case, shown))}</div>'
+        case Gallery(shown, is_small):
+            kind = "cases small" if is_small else "cases"
+            return f'<div class="{kind}">{"".join(map(_case, shown))}</div>'
 
 
 def _grid(grid: Grid) -> str:
