@@ -146,7 +146,7 @@ def judge(parts: Iterable[Part], adjudicated: Iterable[Adjudicated], same_object
     return Quality(
         answers=sums.answered.total(),
         overlapped=sums.overlapped,
-        disputed=sums.disputed,
+        disputed=len(sums.disputed),
         likeness=_mean(sums.likeness, sums.compared),
         fleiss=math.nan if most is None else fleiss_of(most.samples, most.agreed, most.named),
         raters=raters,

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import combinations, groupby
 from operator import attrgetter
 
+from everloop.ids import SampleId
 from everloop.labelling.agreement import agree, agreeing_part, likeness
 from everloop.labels import ClassLabel, Label, decode
 from everloop.state.answer_rounds import Said
@@ -56,7 +57,8 @@ class Part:
     """Gold questions, by who was asked."""
     right: Counter[str] = field(default_factory=Counter)
     overlapped: int = 0
-    disputed: int = 0
+    disputed: list[SampleId] = field(default_factory=list)
+    """The samples on which somebody disagrees."""
     compared: int = 0
     likeness: float = 0.0
     pairs: dict[tuple[str, str], Met] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Part:
         ):
             mine.update(theirs)
         self.overlapped += other.overlapped
-        self.disputed += other.disputed
+        self.disputed.extend(other.disputed)
         self.compared += other.compared
         self.likeness += other.likeness
         for names, met in other.pairs.items():
@@ -85,7 +87,7 @@ class Part:
 def part_of(said: Iterable[Said], same_object: float) -> Part:
     """The sums of one round; answers to one sample lie side by side."""
     part = Part()
-    for _, group in groupby(said, attrgetter("sample")):
+    for sample, group in groupby(said, attrgetter("sample")):
         told = list[tuple[str, str]]()
         for each in group:
             if each.label is None:
@@ -97,13 +99,14 @@ def part_of(said: Iterable[Said], same_object: float) -> Part:
             else:
                 part.checked[each.by] += 1
                 part.right[each.by] += _compare(each.label, each.known, same_object)[0]
-        if len(told) > 1:
-            _add_overlap(part, sorted(told), same_object)
+        if len(told) > 1 and _add_overlap(part, sorted(told), same_object):
+            part.disputed.append(sample)
     return part
 
 
-def _add_overlap(part: Part, told: Sequence[tuple[str, str]], same_object: float) -> None:
-    """One sample that several answered: who, and what, in the order of their names."""
+def _add_overlap(part: Part, told: Sequence[tuple[str, str]], same_object: float) -> bool:
+    """One sample that several answered: who, and what, in the order of their names. Whether they
+    disagree."""
     differ = False
     for (first, one), (second, other) in combinations(told, 2):
         agreed, alike = _compare(one, other, same_object)
@@ -117,13 +120,13 @@ def _add_overlap(part: Part, told: Sequence[tuple[str, str]], same_object: float
         if _is_class(one) and _is_class(other):
             met.said[one, other] += 1
     part.overlapped += 1
-    part.disputed += differ
     labels = [label for _, label in told]
     if all(map(_is_class, labels)):
         together = part.fleiss.setdefault(len(labels), Together())
         together.samples += 1
         together.agreed += agreeing_part(labels)
         together.named.update(labels)
+    return differ
 
 
 def _compare(one: str, other: str, same_object: float) -> tuple[bool, float]:

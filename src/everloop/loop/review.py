@@ -10,6 +10,7 @@ from everloop.ids import AnnotationId, Json, LabelTaskId, SampleId
 from everloop.labelling.agreement import agree
 from everloop.labelling.disputes import Dispute, disputes
 from everloop.labels import decode, encode
+from everloop.loop.label_rounds import parts_of
 from everloop.loop.project import Project
 from everloop.state.resolutions import Resolution
 
@@ -43,7 +44,8 @@ class Event:
 def disputed(project: Project) -> tuple[Dispute, ...]:
     """The samples on which people disagree and nobody has decided since."""
     decided = decisions(project)
-    found = disputes(project.answers.differing(), project.policy.labelling.same_object)
+    differing = {name: part.disputed for name, part in parts_of(project).items() if part.disputed}
+    found = disputes(project.answers.about(differing), project.policy.labelling.same_object)
     return tuple(
         dispute
         for dispute in found

@@ -1,10 +1,11 @@
 """What people answered, task by task, as it is judged and reviewed; reads only."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, func, select, tuple_
+from sqlalchemy import Row, Select, select
 
 from everloop.ids import LabelTaskId, SampleId
 from everloop.state.database import Database
@@ -13,6 +14,8 @@ from everloop.state.tables import label_tasks
 
 _T = label_tasks.c
 _SAID = ("answered", "recorded")
+_AT_ONCE = 500
+"""Samples that one query asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +63,16 @@ class LabelAnswers:
         query = select(label_tasks).where(_T.sample == sample, _T.status.in_((*_SAID, "skipped")))
         return self._given(query.order_by(_T.answered_at))
 
-    def differing(self) -> tuple[Given, ...]:
-        """The answers to samples that were answered with several texts in one round; no gold
-        questions. Whether they say different things is for others to tell."""
-        said = and_(_T.status.in_(_SAID), _T.known.is_(None))
-        # The first is a question of the index alone: most samples were answered once.
-        several = (
-            select(_T.round, _T.sample)
-            .where(said)
-            .group_by(_T.sample, _T.round)
-            .having(func.count(_T.label.distinct()) > 1)
-        )
-        query = select(label_tasks).where(said, tuple_(_T.round, _T.sample).in_(several))
-        return self._given(query.order_by(_T.answered_at, _T.position))
+    def about(self, samples: Mapping[str, Sequence[SampleId]]) -> tuple[Given, ...]:
+        """The answers to some samples of each round, oldest first; no gold questions."""
+        said = _T.status.in_(_SAID) & _T.known.is_(None) & ~_T.accepted
+        found = list[Given]()
+        for name, mine in samples.items():
+            for start in range(0, len(mine), _AT_ONCE):
+                these = (_T.round == name) & _T.sample.in_(mine[start : start + _AT_ONCE])
+                query = select(label_tasks).where(these, said).order_by(_T.position)
+                found += self._given(query)
+        return tuple(sorted(found, key=lambda given: given.at))
 
     def gold(self) -> tuple[Given, ...]:
         """The answers to gold questions."""
