@@ -128,8 +128,18 @@ def test_what_was_answered_while_the_server_was_dead_is_saved_when_it_is_back(
     put = fill(project, tasks=6)
     with pages_of(project) as pages:
         port = int(pages.url.rpartition(":")[2])
+        # A picture that does not come is no picture to answer, nor one to skip.
+        browser.execute_cdp_cmd("Network.enable", {})
+        browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/image"]})
         _log_in(browser, pages, "labeller")
+        seen(browser, "document.getElementById('trouble').textContent.includes('comes when')")
+        _press(browser, "1", "\ue007")
+        browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
         seen(browser, f"document.getElementById('desk').dataset.seen === '{put.tasks[0]}'")
+        assert browser.execute_script("return document.getElementById('trouble').hidden")
+        # Those of the next tasks are there too.
+        came = "e => e.name.endsWith('/image') && e.responseStatus === 200"
+        seen(browser, f"performance.getEntriesByType('resource').filter({came}).length >= 4")
     for task in put.tasks[1:3]:
         _press(browser, "1")
         seen(browser, f"document.getElementById('desk').dataset.seen === '{task}'")

@@ -86,6 +86,8 @@ function startDesk() {
   function prepare(task) {
     if (pictures.has(task.id)) return;
     const picture = new Image();
+    // One that did not come is asked for again when it is looked at, or others come.
+    picture.onerror = () => { if (pictures.get(task.id) === picture) pictures.delete(task.id); };
     picture.src = task.image;
     pictures.set(task.id, picture);
   }
@@ -108,11 +110,31 @@ function startDesk() {
         $("picture").hidden = true;
         editor.load(picture, task.suggestion ? task.suggestion.boxes : []);
       } else $("picture").src = picture.src;
+      if (task.tries !== undefined && !task.isLost) trouble("");
       seen = performance.now();
       desk.dataset.seen = task.id;
+      tasks.forEach(prepare);
     });
-    picture.decode().then(ready, () => { trouble("This picture cannot be shown: skip it."); ready(); });
+    picture.decode().then(ready, () => failed(task, ready));
     $("stage").focus({ preventScroll: true });
+  }
+
+  // A picture that did not come is asked for again; one that came and is none can only be skipped.
+  async function failed(task, ready) {
+    let answer = null;
+    try { answer = await fetch(task.image, { method: "HEAD" }); } catch (error) { /* Nobody answers. */ }
+    if (tasks[0] !== task) return;
+    const isThere = answer && answer.ok, tries = (task.tries || 0) + (isThere ? 1 : 0);
+    if (tries > 1 || (answer && isFinal(answer.status))) {
+      trouble("This picture cannot be shown: skip it.");
+      task.isLost = true;
+      ready();
+      return;
+    }
+    task.tries = tries;
+    if (!isThere) trouble(answer && answer.status < 500 ? "You are logged out: log in in another tab." : "The server does not answer; the picture comes when it does.");
+    pictures.delete(task.id);
+    setTimeout(() => { if (tasks[0] === task) show(); }, isThere ? 0 : 1000);
   }
 
   function offer(task) {
@@ -134,8 +156,9 @@ function startDesk() {
   // Answering: the next picture first, then the saving.
 
   function put(path, body) {
+    // What nobody has seen yet, nobody answers.
+    if (!tasks.length || desk.dataset.seen !== tasks[0].id) return;
     const task = tasks.shift();
-    if (!task) return;
     const entry = { task, path: `/label/${task.id}/${path}`, body, at: Date.now() };
     save(entry);
     entry.seen = seen;
