@@ -45,13 +45,16 @@ class LabelStudio:
         self._project = project or self._find_or_make(title)
         about = self._json("GET", f"/api/projects/{self._project}/")
         check_config(about["label_config"], widget, classes)
-        people = self._json("GET", "/api/users/")
-        self._people = {each["id"]: str(each.get("email") or each["id"]) for each in people}
+        self._people = self._everybody()
 
     @property
     def project(self) -> int:
         """The number of the project."""
         return self._project
+
+    def _everybody(self) -> dict[int, str]:
+        people = self._json("GET", "/api/users/")
+        return {each["id"]: str(each.get("email") or each["id"]) for each in people}
 
     def close(self) -> None:
         """End the connections."""
@@ -178,8 +181,10 @@ class LabelStudio:
 
     def _returned(self, task: LabelTaskId, row: Mapping[str, Any]) -> Returned:
         who = row.get("completed_by")
-        number = who.get("id") if isinstance(who, dict) else who
-        by = self._people.get(number, f"user {number}")
+        number = int((who.get("id") if isinstance(who, dict) else who) or 0)
+        if number not in self._people:  # They came after this began.
+            self._people = {number: f"user {number}", **self._everybody()}
+        by = self._people[number]
         label: Label | None = None
         problem = None
         if not row.get("was_cancelled"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from everloop.errors import EverloopError, Unavailable
 
-_PAUSE, _AGAIN = 1.0, 30.0
+_PAUSE, _AGAIN, _LEAVE = 1.0, 30.0, 5.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -19,8 +19,8 @@ class Pulling:
     def __init__(
         self, pull: Callable[[], None], *, pause: float = _PAUSE, again: float = _AGAIN
     ) -> None:
-        """`pull` is called in the thread, at most once in `pause` seconds; while the tool does not
-        answer, it is called again after `again` seconds."""
+        """`pull` is called in the thread, at most once in `pause` seconds; where the tool did not
+        answer, it is called again after `again` seconds, or when it calls."""
         self._pull, self._pause, self._again = pull, pause, again
         self._asked, self._ended = threading.Event(), threading.Event()
         self._one_by_one = threading.Lock()
@@ -35,12 +35,12 @@ class Pulling:
                 self._thread.start()
 
     def close(self) -> None:
-        """End once what is begun is done."""
+        """End once what is begun is done, or has taken too long: it may be killed anywhere."""
         with self._one_by_one:
             self._ended.set()
             self._asked.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_LEAVE)
 
     def _run(self) -> None:
         while True:
@@ -49,7 +49,12 @@ class Pulling:
                 return
             # Cleared before it pulls: what is told from here on wants another pull.
             self._asked.clear()
-            self._ended.wait(self._pause if self._try() else self._again)
+            again = not self._try()
+            self._ended.wait(self._pause)
+            if again:
+                # Whoever calls meanwhile is there again.
+                self._asked.wait(self._again)
+                self._asked.set()
 
     def _try(self) -> bool:
         """Pull; whether there is nothing that another try would mend."""
@@ -57,7 +62,6 @@ class Pulling:
             self._pull()
         except Unavailable as error:
             _LOG.warning("the labelling tool did not answer, it is tried again: %s", error)
-            self._asked.set()
             return False
         except EverloopError as error:
             _LOG.warning("answers of the labelling tool were not pulled: %s", error)

@@ -205,11 +205,11 @@ def _pulling(
 
     # Opened in the thread that pulls: no store is shared between threads.
     project = functools.cache(open_project)
+    tool = functools.cache(lambda: label_backend(project()))
 
     def pull_all() -> None:
         from everloop.loop.label_sync import pull
 
-        # Made anew each time: it asks who people there are, and its token may have ended.
-        pull(project(), label_backend(project()), clock())
+        pull(project(), tool(), clock())
 
     return Pulling(pull_all)
