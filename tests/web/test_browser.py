@@ -301,6 +301,10 @@ def test_a_region_of_the_map_is_chosen_by_mouse_and_by_keys(
     seen(browser, "document.querySelector('p.note a')")
     # What the page counts as inside is what the server finds there.
     assert len(browser.find_elements(By.CSS_SELECTOR, "ul.tiles li")) == within
+    _log_in(browser, pages, "approver")
+    browser.get(f"{pages.url}/data/answers")
+    browser.find_element(By.ID, "every").send_keys("\ue007")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "input:checked")) == len(put.samples)
     assert not complaints(browser)
 
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.pages import CLASSES, HOSTILE, Filled, Pages, fill, now, pages_of, things_project
 
 from everloop.ids import SampleId
+from everloop.loop import measured
 from everloop.loop.controller import acquire
 from everloop.state.access import ROLES, Role
 from everloop.web.asked import mapping
@@ -212,9 +213,11 @@ def test_two_models_stand_side_by_side_where_one_hold_out_measured_both(
         assert gone.status_code == 200 and "camera=phone" not in gone.text
 
 
-def test_people_are_asked_about_chosen_answers(tmp_path: Path) -> None:
+def test_people_are_asked_about_chosen_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project = things_project(tmp_path / "things")
-    put = fill(project)
+    put = fill(project, measured=True)
     with pages_of(project) as pages, _log_in(pages, "approver") as client:
         nothing = {"csrf": _csrf(client), "nonsense!": "chosen", "x": "y"}
         chosen = {**nothing, put.samples[3]: "chosen"}
@@ -223,6 +226,12 @@ def test_people_are_asked_about_chosen_answers(tmp_path: Path) -> None:
         fence = acquire(project, now())
         assert fence is not None
         project.releases.set_champion(put.bundles[0], "a test", fence, now())
+        samples = client.get("/data/samples").text
+        assert "camera=phone (" in samples and f'name="{put.samples[3]}"' in samples
+        # What takes long to read is read when it is asked for.
+        monkeypatch.setattr(measured, "_QUICK", 1)
+        samples = client.get("/data/samples").text
+        assert "camera=phone (" not in samples and f"?model={put.bundles[0]}" in samples
         refused = client.post("/data/answers/ask", data=nothing)
         assert refused.status_code == 422 and "no picture was chosen" in refused.text
         sent = client.post("/data/answers/ask", data=chosen)

@@ -71,13 +71,25 @@ def _fits(each: Answered, sought: Sought, best: float) -> bool:
     )
 
 
+_QUICK = 8_000_000
+"""Bytes of an evaluation that is read within moments: some ten thousand answers."""
+
+
 def measured(project: Project, bundle: BundleId) -> Measured | None:
     """A bundle's newest evaluation; None when it has none. `Refused` where that was changed."""
+    digest, layout = _newest(project, bundle), project.layout
+    return None if digest is None else _read(layout.evaluations, digest, layout.bundles / bundle)
+
+
+def takes_long(project: Project, bundle: BundleId) -> bool:
+    """Whether that is so large that reading it takes a second or more."""
+    path = project.layout.evaluations / f"{_newest(project, bundle)}.json"
+    return path.is_file() and path.stat().st_size > _QUICK
+
+
+def _newest(project: Project, bundle: BundleId) -> str | None:
     found = latest(project, "evaluate", bundle=bundle)
-    if found is None:
-        return None
-    layout = project.layout
-    return _read(layout.evaluations, str(found["evaluation"]), layout.bundles / bundle)
+    return None if found is None else str(found["evaluation"])
 
 
 @lru_cache(maxsize=2)

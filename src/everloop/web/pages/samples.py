@@ -7,7 +7,7 @@ from itertools import islice
 from everloop.data.catalogue.chosen import Chosen
 from everloop.errors import Refused
 from everloop.ids import BundleId, SampleId
-from everloop.loop.measured import Answered, Measured, Sought, measured
+from everloop.loop.measured import Answered, Measured, Sought, measured, takes_long
 from everloop.web.asked import Answer, Asked, figure_of
 from everloop.web.drawing import page
 from everloop.web.pages.data import pictures
@@ -33,7 +33,9 @@ def show(asked: Asked) -> Answer:
     chosen, sought = chosen_of(asked), sought_of(asked)
     after = figure_of(asked.argument("after"))
     bundle = _asked_about(asked)
-    answers = None if bundle is None else _measured(asked, bundle)
+    is_asked_for = bool(asked.argument("model")) or sought != Sought()
+    waits = bundle is not None and not is_asked_for and takes_long(asked.project, bundle)
+    answers = None if bundle is None or waits else _measured(asked, bundle)
     if sought == Sought():
         found = _labelled(asked, chosen, after)
     elif answers is None:
@@ -42,7 +44,7 @@ def show(asked: Asked) -> Answer:
         found = _in_hold_out(asked, answers, chosen, sought, after)
     return page(
         asked, "samples.html", title="Samples", found=found, chosen=chosen, sought=sought,
-        bundle=bundle, slices=() if answers is None else answers.slices,
+        bundle=bundle, waits=waits, slices=() if answers is None else answers.slices,
         pictures=pictures(asked, [tile.id for tile in found.tiles]),
         since=asked.argument("since"), until=asked.argument("until"),
         classes=asked.project.declaration.task.classes, is_asked=bool(asked.query),
