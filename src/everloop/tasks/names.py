@@ -1,5 +1,6 @@
 """Class and column names of a task: what is allowed, and what a label may use."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 from everloop.errors import Refused
@@ -19,7 +20,9 @@ _WORDS: dict[LabelKind, str] = {
 def class_names(classes: str | Sequence[str], least: int) -> tuple[str, ...]:
     """Names, each once; a string means one class a character. `Refused` when they do not do."""
     names = tuple(str(name) for name in classes)
-    if len(names) < least or len(set(names)) != len(names) or not all(names):
+    # Two spellings in Unicode of one and the same look alike to everybody who labels.
+    spelt = {unicodedata.normalize("NFC", name) for name in names}
+    if len(names) < least or len(spelt) != len(names) or not all(names):
         count = "one class" if least == 1 else "two classes"
         raise Refused(f"at least {count}, each named once, are wanted; got {names}")
     return names

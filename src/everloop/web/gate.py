@@ -8,6 +8,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from everloop.state.access import Access, Person
+from everloop.state.audit import Audit
 from everloop.web.asked import Asked
 from everloop.web.routes import Found, Route, find
 from everloop.web.tries import Tries
@@ -46,16 +47,19 @@ class Gate:
         cookie: str,
         tries: Tries,
         clock: Callable[[], datetime],
+        audit: Callable[[], Audit],
     ) -> None:
         """`hosts`: names by which browsers may address this server; `*` stands for any.
 
-        `access` is called when somebody shows a token or a session, not before.
+        `access` is called when somebody shows a token or a session, not before; `audit` when
+        somebody has shown too many wrong ones.
         """
         self._access, self._routes = access, routes
         self._hosts, self._any = frozenset(name.lower() for name in hosts), "*" in hosts
         self._cookie = cookie
         self._tries = tries
         self._clock = clock
+        self._audit = audit
 
     def check(self, head: Head) -> Passed | Problem:
         """Whether the request may be made, by its head alone."""
@@ -108,9 +112,15 @@ class Gate:
         if problem := self._tries.refusal(peer, now.timestamp()):
             return problem
         person = self._access().of_token(token, now)
-        if person is None:
-            self._tries.wrong(peer, now.timestamp())
+        if person is None and self._tries.wrong(peer, now.timestamp()):
+            tell_flood(self._audit(), now, peer)
         return person
+
+
+def tell_flood(audit: Audit, now: datetime, peer: str, **more: str) -> None:
+    """Write into the audit log that the door closed to somebody; once each time it does."""
+    told = {"from": peer[:60], **more}
+    audit.append("web: too many wrong tokens", "a stranger", told, now)
 
 
 def csrf_of(secret: str) -> str:

@@ -154,6 +154,7 @@ def make_site(
 ) -> "Site":
     """The site of a product, as it is served on a port. Opens nothing yet."""
     from everloop.state.access import Access
+    from everloop.state.audit import Audit
     from everloop.state.database import Database
     from everloop.web.gate import Gate
     from everloop.web.pages.entrance import Entrance
@@ -181,6 +182,7 @@ def make_site(
         cookie=cookie,
         tries=tries,
         clock=clock,
+        audit=lambda: Audit(database()),
     )
     return Site(
         gate,

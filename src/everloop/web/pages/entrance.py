@@ -10,7 +10,7 @@ from everloop.errors import Refused
 from everloop.state.access import Person
 from everloop.web.asked import Answer, Asked, goto, nothing_there
 from everloop.web.drawing import build, page, static_files
-from everloop.web.gate import session_of
+from everloop.web.gate import session_of, tell_flood
 from everloop.web.tries import Tries
 from everloop_runtime.problems import Problem
 
@@ -120,8 +120,8 @@ class Entrance:
         now = asked.now.timestamp()
         closed = [self.tries.wrong(who, now) for who in (asked.peer, *guessed)]
         if any(closed):
-            told = {"from": asked.peer[:60], **({"for": guessed[0]} if guessed else {})}
-            asked.audit.append("web: too many wrong tokens", "a stranger", told, asked.now)
+            more = {"for": guessed[0]} if guessed else {}
+            tell_flood(asked.audit, asked.now, asked.peer, **more)
 
     def _cookie(self, asked: Asked, secret: str, lasts: timedelta, name: str = "") -> str:
         flags = "; Secure" if asked.is_secure else ""
