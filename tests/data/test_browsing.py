@@ -9,7 +9,7 @@ from tests.support.clock import at
 from tests.support.pictures import noise
 
 from everloop.data import browsing
-from everloop.data.browsing import Given, Wanted, browse, seen_alike
+from everloop.data.browsing import Given, Region, Wanted, browse, seen_alike
 from everloop.data.predictions import Predictions
 from everloop.data.store import DataStore
 from everloop.ids import BundleId
@@ -39,6 +39,11 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> Predictions:
     store.predictions.append(records[:20], "first")
     store.predictions.append(records[20:], "second")
     return store.predictions
+
+
+def _region(bundle: BundleId, wide: int = 2) -> Region:
+    """Where answers 9 to 18 lie, on a map of the embeddings as they are."""
+    return Region(bundle, 0.5, 0.29, 1.5, 0.61, wide, lambda seen: seen)
 
 
 GIVEN = [number for number in range(29, -1, -1) if number % 5 and number % 7]
@@ -74,6 +79,9 @@ def test_pages_follow_each_other_without_a_gap(
         (Wanted(since=at(10), until=at(20)), lambda n: 10 <= n < 20),
         (Wanted("cat", TWO, 0.9), lambda n: n % 3 != 0 and n % 2 == 1 and n <= 27),
         (Wanted(label="' OR 1 = 1"), lambda _: False),
+        (Wanted(region=_region(ONE)), lambda n: n % 2 == 0 and 9 <= n <= 18),
+        (Wanted("dog", region=_region(TWO)), lambda n: n % 6 == 3 and 9 <= n <= 18),
+        (Wanted(region=_region(ONE, wide=3)), lambda _: False),
     ],
 )
 def test_answers_are_told_apart_by_what_is_known_of_them(

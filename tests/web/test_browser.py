@@ -164,6 +164,8 @@ def test_boxes_are_drawn_moved_and_named_by_mouse_and_keys(
         seen(browser, "document.querySelector('#stage svg image')")
         # The model's own is there already.
         seen(browser, "document.querySelectorAll('rect.box').length === 1")
+        # What somebody else left in this browser stays theirs, whatever they are called.
+        browser.execute_script("localStorage.setItem('everloop-unsaved labeller%20too x', '{}')")
         # What was kept and can never be saved is told, and holds up nothing.
         browser.execute_script(
             "localStorage.setItem('everloop-unsaved labeller x', JSON.stringify({task: {id: 'x'},"

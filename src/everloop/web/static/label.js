@@ -12,7 +12,7 @@ function startDesk() {
   const editor = widget === "boxes" ? new BoxEditor($("stage"), buttons[0] && buttons[0].dataset.class) : null;
   // What one person has not saved yet is sent in their own name alone; each answer is kept by
   // itself, so that two windows of one person do not write over each other.
-  const store = `everloop-unsaved ${desk.dataset.person} `;
+  const store = `everloop-unsaved ${encodeURIComponent(desk.dataset.person)} `;
   const pictures = new Map();
   const over = new Set();
   let tasks = [], done = [], outbox = kept(), saved = 0, left = Number($("left").dataset.open);

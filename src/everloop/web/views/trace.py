@@ -88,9 +88,10 @@ _WIDE, _STEP, _HIGH, _ROW, _PEOPLE = 150, 190, 50, 64, 6
 def graph(chain: Chain) -> Graph:
     """The chain as boxes and lines: people, snapshot, run, bundle, answer; and its sample."""
     told: Mapping[str, Any] = chain.as_json()
-    said = sorted(told["labels"].items(), key=lambda item: -item[1] if _counts(item[1]) else 0)
-    people = [(who, f"{count} labels") for who, count in said[:_PEOPLE] if _counts(count)]
-    if rest := sum(count for _, count in said[_PEOPLE:] if _counts(count)):
+    said = [(who, n) for who, n in told["labels"].items() if isinstance(n, int)]
+    said.sort(key=lambda item: -item[1])
+    people = [(who, f"{count} labels") for who, count in said[:_PEOPLE]]
+    if rest := sum(count for _, count in said[_PEOPLE:]):
         people.append(("others", f"{rest} labels"))
     middle = max(0, len(people) - 1) * _ROW // 2
     answer, bundle = told["prediction"], str(told["bundle"]["id"])
@@ -111,10 +112,6 @@ def graph(chain: Chain) -> Graph:
     edges = tuple((one.x + _WIDE, one.y + half, two.x, two.y + half) for one, two in lines)
     nodes = (*first, *row, *beside)
     return Graph(nodes, edges, max(node.y for node in nodes) + _HIGH)
-
-
-def _counts(value: object) -> bool:
-    return isinstance(value, int)
 
 
 def recent(rows: Sequence[Mapping[str, Any]]) -> tuple[Recent, ...]:
