@@ -1,60 +1,58 @@
 """How well the monitoring's signals see, and how often they are wrong, on real data.
 
-    python benchmarks/bench_drift.py [--seeds 20] [--data digits,math_symbols,groceries]
+    python benchmarks/bench_drift.py [--seeds 0:20] [--data digits,math_symbols] [--kept F]
 
 For each seed and data set a small CNN learns from a part, a hold-out makes the reference, and the
 rest is the live stream: unshifted, damaged (noise, blur, rotation, brightness, darkness, contrast,
 at three strengths), with other shares of the classes, or with a class that the model does not know.
 Everything that judges is the product's own. A shift is *harmful* when it costs over 5 points.
+
+Each seed is kept as a file in the folder F and is not measured again, so a run can be cut into
+parts, and several can share the seeds; the tables are of all that is kept for `--data`. The
+parameters of the estimate were chosen on seeds 100 to 107, which no table has.
 """
 
 import argparse
-import csv
-import io
+import json
 import sys
+import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from drift_data import SETS, Data, Pictures, answers, learn
 from numpy.typing import NDArray
-from PIL import Image
 from scipy.stats import rankdata
-from torch import nn
 
 from everloop.evaluation.robustness.pictures import DAMAGES
+from everloop.loop.jobs.rehearsing import STRENGTHS
 from everloop.monitoring.drift import compare
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.looks import first_alarm
 from everloop.monitoring.period import Limits, weigh
 from everloop.monitoring.profile import Seen
 from everloop.monitoring.reference import Known, build_reference, read_reference
+from everloop.monitoring.rehearsal import Rehearsal, Tried, rehearse
 from everloop.monitoring.watch import Watch
 from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.images import ImageSpec
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 DAMAGED = ("gaussian-noise", "blur", "rotation", "brightness", "darkness", "contrast")
+ALIKE = {"gaussian-noise": {"gaussian-noise", "shot-noise"}, "blur": {"blur", "pixelate"}}
+"""What is left out with a damage, for being nearly the same; of others themselves only."""
 SEVERITIES = (1, 3, 5)
-SIZES = (20, 50, 100, 200, 500, 1000)
+SIZES = (20, 50, 100, 200, 500)
 RATE, HARM = 0.05, 0.05
-_AGAIN = 5
-"""How often the unshifted stream is cut into windows anew."""
-_EPOCHS = {"digits": 25, "math_symbols": 12, "groceries": 40}
-
-Pictures = NDArray[np.uint8]
-
-
-@dataclass
-class Data:
-    """Pictures `[N, H, W, C]` and their classes."""
-
-    pictures: Pictures
-    classes: NDArray[np.int64]
+_UNSHIFTED = 60
+"""Windows of each size that are drawn from the unshifted stream of one seed."""
+_WEIGHED = 100
+_REHEARSED = 128
+WAYS = ("rehearsed", "strength left out", "kind left out", "not rehearsed")
+"""What is known of a stream's damage: all, its kind at other strengths, other kinds, nothing."""
 
 
 @dataclass
@@ -65,12 +63,41 @@ class Stream:
     seen: Seen
     values: NDArray[np.float32]
     right: NDArray[np.bool_]
-    covariate: bool = True
 
     def draw(self, size: int, random: np.random.Generator) -> "tuple[Seen, NDArray[np.int64]]":
         """Figures of `size` of its answers, none twice."""
         which = random.choice(len(self.right), size, replace=False)
         return some(self.seen, which), which
+
+
+@dataclass
+class World:
+    """A model that is live, and the streams it may meet."""
+
+    watch: Watch
+    rehearsed: list[str]
+    """The damages, as streams are called."""
+    plain: Stream
+    shifted: list[Stream]
+
+    def harmful(self, stream: Stream) -> bool:
+        """Whether it costs over 5 points."""
+        return float(self.plain.right.mean()) - float(stream.right.mean()) > HARM
+
+    def watched(self, way: str, stream: Stream) -> Watch:
+        """As it is watched by one that knows so much of the stream's damage."""
+        rehearsal = self.watch.rehearsal
+        if way == WAYS[0] or rehearsal is None:
+            return self.watch
+        kind = stream.name.split(" ")[0]
+        gone = set(self.rehearsed)
+        if way == WAYS[1]:
+            gone = {stream.name}
+        if way == WAYS[2]:
+            gone = {n for n in gone if n.split(" ")[0] in ALIKE.get(kind, {kind})}
+        stays = np.array([each not in gone for each in self.rehearsed])
+        left = Rehearsal(rehearsal.spread, rehearsal.moved[stays], rehearsal.off[stays])
+        return replace(self.watch, rehearsal=left)
 
 
 def some(seen: Seen, which: NDArray[np.int64]) -> Seen:
@@ -80,120 +107,6 @@ def some(seen: Seen, which: NDArray[np.int64]) -> Seen:
         for each in (seen.answers, seen.embedding, seen.inputs)
     )
     return Seen(answers, embedding, inputs, seen.projected[which])
-
-
-# The data.
-
-
-def digits() -> Data:
-    """1,797 scans of 8 x 8."""
-    from sklearn.datasets import load_digits
-
-    found = load_digits()
-    pixels = (found.images * (255 / 16)).astype(np.uint8)
-    return Data(pixels[..., None], found.target.astype(np.int64))
-
-
-def math_symbols() -> Data:
-    """3,600 handwritten symbols of 18 classes, 28 x 28."""
-    files = sorted((SHARED / "math_symbols" / "images").rglob("*.png"))
-    names = sorted({path.parent.name for path in files})
-    pictures = np.stack([np.asarray(Image.open(path).convert("L")) for path in files])
-    return Data(pictures[..., None], np.array([names.index(p.parent.name) for p in files]))
-
-
-def groceries() -> Data:
-    """The photographs of the ten largest coarse classes, 32 x 32."""
-    folder = SHARED / "groceries"
-    rows = list(csv.DictReader(io.StringIO((folder / "labels.csv").read_text(encoding="utf-8"))))
-    label = next(name for name in rows[0] if "coarse" in name)
-    path = next(name for name in rows[0] if "path" in name or "file" in name)
-    counts: dict[str, int] = defaultdict(int)
-    for row in rows:
-        counts[row[label]] += 1
-    largest = sorted(counts, key=lambda name: (-counts[name], name))[:10]
-    rows = [row for row in rows if row[label] in largest]
-    pictures = np.stack([_small(folder, row[path]) for row in rows])
-    return Data(pictures, np.array([largest.index(row[label]) for row in rows]))
-
-
-def _small(folder: Path, name: str) -> Pictures:
-    place = folder / name if (folder / name).exists() else folder / "images" / name
-    picture = Image.open(place).convert("RGB")
-    picture.draft("RGB", (64, 64))
-    return np.asarray(picture.resize((32, 32), Image.Resampling.BILINEAR, reducing_gap=2.0))
-
-
-SETS: Mapping[str, Callable[[], Data]] = {
-    "digits": digits, "math_symbols": math_symbols, "groceries": groceries
-}  # fmt: skip
-
-
-# The model.
-
-
-class Net(nn.Module):
-    """Two convolutions and two linear layers."""
-
-    def __init__(self, shape: tuple[int, ...], classes: int) -> None:
-        super().__init__()
-        high, wide, channels = shape
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Linear(32 * (high // 4) * (wide // 4), 64), nn.ReLU(),
-        )  # fmt: skip
-        self.head = nn.Linear(64, classes)
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        seen = self.body(images)
-        return self.head(seen), seen
-
-
-def learn(data: Data, classes: int, epochs: int, seed: int) -> Net:
-    """A network that learnt from all of `data`."""
-    torch.manual_seed(seed)
-    net = Net(data.pictures.shape[1:], classes)
-    images, labels = tensor(data.pictures), torch.from_numpy(data.classes)
-    steps = epochs * -(-len(labels) // 64)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=4e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
-    for _ in range(epochs):
-        for rows in torch.split(torch.randperm(len(labels)), 64):
-            loss = nn.functional.cross_entropy(net(images[rows])[0], labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    return net.eval()
-
-
-def tensor(pictures: Pictures) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).float() / 255
-
-
-def answers(net: Net, pictures: Pictures) -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
-    with torch.no_grad():
-        logits, seen = net(tensor(pictures))
-    return torch.softmax(logits, 1).numpy(), seen.numpy()
-
-
-# One seed.
-
-
-@dataclass
-class World:
-    """A model that is live, and the streams it may meet."""
-
-    watch: Watch
-    plain: Stream
-    shifted: list[Stream]
-
-    @property
-    def harmful(self) -> list[bool]:
-        """Of each shifted stream: whether it costs over 5 points."""
-        usual = float(self.plain.right.mean())
-        return [usual - float(stream.right.mean()) > HARM for stream in self.shifted]
 
 
 def world(name: str, data: Data, seed: int) -> World:
@@ -209,7 +122,7 @@ def world(name: str, data: Data, seed: int) -> World:
     cuts = (int(0.45 * len(known)), int(0.65 * len(known)))
     train, held, live = (Data(data.pictures[rows], relabelled[rows])
                          for rows in np.split(known, cuts))  # fmt: skip
-    net = learn(train, classes, _EPOCHS[name], seed)
+    net = learn(name, train, classes, seed)
     spec = ImageSpec(*data.pictures.shape[1:])
     task = ImageClassification([f"c{n}" for n in range(classes)], spec.shape[:2], spec.channels)
     on_train, on_held = answers(net, train.pictures), answers(net, held.pictures)
@@ -217,169 +130,193 @@ def world(name: str, data: Data, seed: int) -> World:
                  input_figures(held.pictures, spec), held.classes)  # fmt: skip
     right = on_held[0].argmax(axis=1) == held.classes
     reference = read_reference(build_reference(*on_held, right, on_train[1], told))
-    watch = Watch(reference, task)
 
-    def stream(what: str, pictures: Pictures, labels: Any, *, covariate: bool = True) -> Stream:
+    def tried(pictures: Pictures) -> Tried:
+        values, embeddings = answers(net, pictures)
+        right = values.argmax(axis=1) == held.classes[:_REHEARSED]
+        return Tried(values, embeddings, input_figures(pictures, spec), right)
+
+    few = held.pictures[:_REHEARSED]
+    spoilt = {f"{kind} {strength}": DAMAGES[kind](few, strength, np.random.default_rng(seed))
+              for kind in DAMAGES for strength in STRENGTHS}  # fmt: skip
+    rehearsal = rehearse(Watch(reference, task), tried(few), [*map(tried, spoilt.values())])
+    watch = Watch(reference, task, rehearsal)
+
+    def stream(what: str, pictures: Pictures, labels: Any) -> Stream:
         values, embeddings = answers(net, pictures)
         seen = watch.see(values, embeddings, input_figures(pictures, spec))
-        return Stream(what, seen, values, values.argmax(axis=1) == labels, covariate)
+        return Stream(what, seen, values, values.argmax(axis=1) == labels)
 
-    shifted = []
-    for damage in DAMAGED:
-        for severity in SEVERITIES:
-            spoilt = DAMAGES[damage](live.pictures, severity, random)
-            shifted.append(stream(f"{damage} {severity}", spoilt, live.classes))
-    few = random.permutation(classes)[: max(2, classes // 3)]
-    rows = np.flatnonzero(np.isin(live.classes, few))
-    shifted.append(stream("prior", live.pictures[rows], live.classes[rows], covariate=False))
+    shifted = [stream(f"{kind} {severity}", DAMAGES[kind](live.pictures, severity, random),
+                      live.classes) for kind in DAMAGED for severity in SEVERITIES]  # fmt: skip
+    few_classes = random.permutation(classes)[: max(2, classes // 3)]
+    rows = np.flatnonzero(np.isin(live.classes, few_classes))
+    shifted.append(stream("prior", live.pictures[rows], live.classes[rows]))
     new = data.pictures[data.classes == unknown]
-    old = len(new) // 1
-    mixed = np.concatenate([new, live.pictures[:old]])
-    labels = np.concatenate([np.full(len(new), -1), live.classes[:old]])
-    shifted.append(stream("new class", mixed, labels, covariate=False))
-    return World(watch, stream("none", live.pictures, live.classes), shifted)
+    mixed = np.concatenate([new, live.pictures[: len(new)]])
+    labels = np.concatenate([np.full(len(new), -1), live.classes[: len(new)]])
+    shifted.append(stream("new", mixed, labels))
+    return World(watch, [*spoilt], stream("none", live.pictures, live.classes), shifted)
 
 
-# What is counted.
+# What is measured.
 
 
-class Counts:
-    """Over all seeds of one data set."""
+@dataclass
+class Measured:
+    """Of one seed; plain numbers, so that it can be kept."""
 
-    def __init__(self) -> None:
-        self.power: dict[tuple[bool, int], list[bool]] = defaultdict(list)
-        self.families: dict[tuple[str, bool, int], list[bool]] = defaultdict(list)
-        self.false: dict[int, list[bool]] = defaultdict(list)
-        self.false_looks: list[bool] = []
-        self.delay: list[float] = []
-        self.scores: list[tuple[float, bool, str]] = []
-        self.errors: dict[str, list[float]] = defaultdict(list)
-        self.by_shift: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
-        self.accuracy: list[float] = []
+    accuracy: float = 0.0
+    power: list[tuple[bool, int, bool]] = field(default_factory=list)
+    """Harmful, size, whether it was seen."""
+    families: list[tuple[str, int, bool]] = field(default_factory=list)
+    """Family, size, and whether it alone saw a harmful shift."""
+    false: dict[str, list[bool]] = field(default_factory=dict)
+    """By size."""
+    looks: list[bool] = field(default_factory=list)
+    delay: list[float | None] = field(default_factory=list)
+    scores: list[tuple[str, float, bool]] = field(default_factory=list)
+    """Way, estimated loss, harmful."""
+    errors: list[tuple[str, str, float]] = field(default_factory=list)
+    """Way, kind of shift, estimated less true accuracy."""
 
 
-def measure(made: World, counts: Counts, random: np.random.Generator) -> None:
-    """Add one seed."""
-    watch = made.watch
-    counts.accuracy.append(float(made.plain.right.mean()))
-    for size in SIZES * _AGAIN:
-        for seen in windows(made.plain, size, random):
-            drift = compare(watch, watch.sketch(seen), RATE)
-            counts.false[size].append(drift.drifted)
-    for seen in windows(made.plain, min(160, len(made.plain.right)), random):
-        counts.false_looks.append(first_alarm(watch, seen, RATE) is not None)
-    for stream, harmful in zip(made.shifted, made.harmful, strict=True):
-        _detect(watch, stream, counts, random, harmful=harmful)
-        if harmful:
-            seen, _ = stream.draw(min(320, len(stream.right)), random)
-            alarm = first_alarm(watch, seen, RATE)
-            counts.delay.append(alarm.answers if alarm else np.inf)
-        _weigh(made, stream, counts, random, harmful=harmful)
+def measure(made: World, random: np.random.Generator) -> Measured:
+    """All figures of one seed."""
+    watch, found = made.watch, Measured(accuracy=float(made.plain.right.mean()))
+    count = len(made.plain.right)
+    for size in SIZES:
+        if size > count // 2:
+            break
+        windows = [made.plain.draw(size, random)[0] for _ in range(_UNSHIFTED)]
+        found.false[str(size)] = [compare(watch, watch.sketch(w), RATE).drifted for w in windows]
+    for _ in range(_UNSHIFTED // 3):
+        seen, _which = made.plain.draw(min(160, count), random)
+        found.looks.append(first_alarm(watch, seen, RATE) is not None)
+    for stream in made.shifted:
+        _detect(made, stream, found, random)
+        _weigh(made, stream, found, random)
     for _ in range(3):
-        _weigh(made, made.plain, counts, random, harmful=False)
+        _weigh(made, made.plain, found, random)
+    return found
 
 
-def _detect(
-    watch: Watch, stream: Stream, counts: Counts, random: np.random.Generator, *, harmful: bool
-) -> None:
+def _detect(made: World, stream: Stream, found: Measured, random: np.random.Generator) -> None:
     """Whether a shift is seen in a window of each size."""
-    whole = float(stream.right.mean())
+    harmful = made.harmful(stream)
     for size in SIZES:
         if size > len(stream.right):
             continue
         seen, _ = stream.draw(size, random)
-        drift = compare(watch, watch.sketch(seen), RATE)
-        counts.power[harmful, size].append(drift.drifted)
-        for family, value in drift.families.items():
-            counts.families[family, harmful, size].append(value < RATE)
-        if size == SIZES[0]:
-            counts.by_shift[stream.name].append((harmful, drift.drifted, whole))
+        drift = compare(made.watch, made.watch.sketch(seen), RATE)
+        found.power.append((harmful, size, drift.drifted))
+        if harmful:
+            found.families += [(each, size, p < RATE) for each, p in drift.families.items()]
+    if harmful:
+        seen, _ = stream.draw(min(320, len(stream.right)), random)
+        alarm = first_alarm(made.watch, seen, RATE)
+        found.delay.append(alarm.answers if alarm else None)
 
 
-def _weigh(
-    made: World, stream: Stream, counts: Counts, random: np.random.Generator, *, harmful: bool
-) -> None:
+def _weigh(made: World, stream: Stream, found: Measured, random: np.random.Generator) -> None:
     """Harm and accuracy from 100 answers without labels."""
-    seen, which = stream.draw(min(100, len(stream.right)), random)
-    limits = Limits(RATE, HARM)
-    sketch = made.watch.sketch(seen)
-    found = weigh(made.watch, sketch, limits, stream.values[which]).accuracy
-    counts.scores.append((found.drop, harmful, stream.name))
-    kind = "covariate" if stream.covariate else stream.name
-    counts.errors[kind].append(found.value - float(stream.right[which].mean()))
+    seen, which = stream.draw(min(_WEIGHED, len(stream.right)), random)
+    kind = "damages" if stream.name.split(" ")[0] in DAMAGED else stream.name
+    sketch, limits = made.watch.sketch(seen), Limits(RATE, HARM)
+    for way in WAYS:
+        told = weigh(made.watched(way, stream), sketch, limits, stream.values[which]).accuracy
+        found.scores.append((way, told.drop, made.harmful(stream)))
+        found.errors.append((way, kind, told.value - float(stream.right[which].mean())))
 
 
-def windows(stream: Stream, size: int, random: np.random.Generator) -> Iterator[Seen]:
-    """Windows of a stream that share no sample; of small ones, at most 20."""
-    order = random.permutation(len(stream.right))
-    for start in range(0, min(len(order) - size + 1, 20 * size), size):
-        yield some(stream.seen, order[start : start + size])
+# The tables.
 
 
-def area(scores: "list[tuple[float, bool, str]]") -> float:
+def area(scores: list[tuple[float, bool]]) -> float:
     """Under the curve of a score that tells harmful from harmless."""
-    values = np.array([score for score, _, _ in scores])
-    harmful = np.array([harm for _, harm, _ in scores])
-    if harmful.all() or not harmful.any():
-        return float("nan")
-    ranks = rankdata(values)[harmful]
+    harmful = np.array([harm for _, harm in scores])
+    ranks = rankdata([score for score, _ in scores])[harmful]
     count = int(harmful.sum())
     return float((ranks.sum() - count * (count + 1) / 2) / (count * (~harmful).sum()))
 
 
-def main() -> None:
-    """Measure, and print the tables."""
-    options = argparse.ArgumentParser()
-    options.add_argument("--seeds", type=int, default=20)
-    options.add_argument("--data", default=",".join(SETS))
-    told = options.parse_args()
-    torch.set_num_threads(1)
-    for name in told.data.split(","):
-        began, counts, data = time.process_time(), Counts(), SETS[name]()
-        for seed in range(told.seeds):
-            random = np.random.default_rng(1000 + seed)
-            measure(world(name, data, seed), counts, random)
-            print(f"\r{name}: {seed + 1} of {told.seeds} seeds", end="", file=sys.stderr)
-        print("\r", end="", file=sys.stderr)
-        tell(name, counts, time.process_time() - began)
+def by_seed(found: list[list[bool]]) -> str:
+    """In 1,000, with its 95% interval: seeds are drawn again, since windows of one seed share its
+    hold-out and are no independent trials."""
+    random, each = np.random.default_rng(0), np.array([np.mean(seed) for seed in found])
+    drawn = each[random.integers(0, len(each), (2000, len(each)))].mean(axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975)) * 1000
+    return f"{1000 * each.mean():.0f} ({low:.0f} to {high:.0f})"
 
 
-def tell(name: str, counts: Counts, seconds: float) -> None:
+def tell(name: str, seeds: list[dict[str, Any]]) -> None:
     """The tables of one data set."""
-    accuracy = np.mean(counts.accuracy)
-    print(f"\n{name}: {len(counts.accuracy)} models, accuracy {accuracy:.3f}, {seconds:.0f} CPU s")
-    sizes = [size for size in SIZES if counts.power[True, size] or counts.power[False, size]]
-    print("  n".ljust(34) + "".join(f"{size:>8}" for size in sizes))
-    row("power, harmful shifts", [share(counts.power[True, size]) for size in sizes])
-    row("fires on harmless shifts", [share(counts.power[False, size]) for size in sizes])
+
+    def gathered(what: str) -> Iterator[Any]:
+        return (row for seed in seeds for row in seed[what])
+
+    accuracy = np.mean([seed["accuracy"] for seed in seeds])
+    print(f"\n{name}: {len(seeds)} models, accuracy {accuracy:.3f}")
+    print("  n".ljust(34) + "".join(f"{size:>8}" for size in SIZES))
+    for harmful, what in ((True, "power, harmful shifts"), (False, "fires on harmless shifts")):
+        row(what, [share(seen for harm, n, seen in gathered("power") if (harm, n) == (harmful, s))
+                   for s in SIZES])  # fmt: skip
     for family in ("answers", "embedding", "inputs", "joint"):
-        found = [share(counts.families[family, True, size]) for size in sizes]
-        row(f"  {family} alone, harmful", found)
-    false = [1000 * share(counts.false[size]) for size in sizes]
-    row(f"false alarms in 1,000 (stated {1000 * RATE:.0f})", false, "8.0f")
-    row("  of so many windows", [len(counts.false[size]) for size in sizes], "8d")
-    print(f"  false alarms of looks at 20, 40, 80, 160: {1000 * share(counts.false_looks):.0f}"
-          f" in 1,000 of {len(counts.false_looks)} periods")  # fmt: skip
-    if counts.delay:
-        late = np.array(counts.delay)
+        row(f"  {family} alone, harmful",
+            [share(seen for one, n, seen in gathered("families") if (one, n) == (family, s))
+             for s in SIZES])  # fmt: skip
+    print(f"  false alarms in 1,000 windows (stated {1000 * RATE:.0f}), 95% interval by seed:")
+    for size in map(str, SIZES):
+        found = [seed["false"][size] for seed in seeds if size in seed["false"]]
+        if found:
+            print(f"    n = {size:<5} {by_seed(found):<20} of {sum(map(len, found))} windows")
+    print(f"    looks at 20, 40, 80, 160: {by_seed([seed['looks'] for seed in seeds])}")
+    late = np.array([np.inf if each is None else each for each in gathered("delay")])
+    if len(late):
         print(f"  delay of looks, harmful: median {np.median(late):.0f}, 95% by "
-              f"{np.quantile(late, 0.95, method='lower'):.0f} answers")  # fmt: skip
-    print(f"  harm told from harmless by 100 answers: AUC {area(counts.scores):.3f}")
-    for kind, errors in counts.errors.items():
-        print(f"  estimated - true accuracy, {kind}: mean {np.mean(errors):+.3f}, "
-              f"mean |error| {np.mean(np.abs(errors)):.3f}")  # fmt: skip
-    print("  by shift: harmful of the seeds, accuracy, power at n = 20")
-    for shift, seeds in counts.by_shift.items():
-        told = [np.mean([each[place] for each in seeds]) for place in (0, 2, 1)]
-        print(f"    {shift:<20}" + "".join(f"{figure:>8.2f}" for figure in told))
+              f"{np.quantile(late, 0.95, method='higher'):.0f} answers")  # fmt: skip
+    for way in WAYS:
+        scores = [(score, harm) for one, score, harm in gathered("scores") if one == way]
+        print(f"  harm by {_WEIGHED} answers, {way}: AUC {area(scores):.3f}")
+    for kind in ("damages", "prior", "new", "none"):
+        print(f"  estimated - true accuracy, {kind}: mean (mean size)", end="")
+        for way in WAYS:
+            errors = [e for one, what, e in gathered("errors") if (one, what) == (way, kind)]
+            print(f"; {way} {np.mean(errors):+.3f} ({np.mean(np.abs(errors)):.3f})", end="")
+        print()
 
 
-def share(found: list[bool]) -> float:
-    return float(np.mean(found)) if found else float("nan")
+def share(found: Iterator[bool]) -> float:
+    told = list(found)
+    return float(np.mean(told)) if told else float("nan")
 
 
-def row(name: str, figures: "list[Any]", form: str = "8.3f") -> None:
-    print(f"  {name:<32}" + "".join(format(figure, form) for figure in figures))
+def row(name: str, figures: list[float]) -> None:
+    print(f"  {name:<32}" + "".join(f"{figure:8.3f}" for figure in figures))
+
+
+def main() -> None:
+    """Measure what is not kept yet, and print the tables of what is."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--seeds", default="0:20", help="from:until")
+    options.add_argument("--data", default=",".join(SETS))
+    options.add_argument("--kept", type=Path, default=Path(tempfile.mkdtemp()))
+    told = options.parse_args()
+    first, until = map(int, told.seeds.split(":"))
+    torch.set_num_threads(1)
+    told.kept.mkdir(parents=True, exist_ok=True)
+    for name in told.data.split(","):
+        data, began = None, time.process_time()
+        for seed in range(first, until):
+            place = told.kept / f"{name}-{seed}.json"
+            if not place.exists():
+                data = data or SETS[name]()
+                found = measure(world(name, data, seed), np.random.default_rng(1000 + seed))
+                place.write_text(json.dumps(vars(found), default=bool), encoding="utf-8")
+                print(f"{name}: seed {seed}, {time.process_time() - began:.0f} s of the processor "
+                      "so far", file=sys.stderr)  # fmt: skip
+        kept = sorted(told.kept.glob(f"{name}-*.json"))
+        tell(name, [json.loads(place.read_text(encoding="utf-8")) for place in kept])
 
 
 if __name__ == "__main__":

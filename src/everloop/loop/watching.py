@@ -15,6 +15,7 @@ from everloop.loop.project import Project
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.period import Limits
 from everloop.monitoring.reference import Reference, read_reference
+from everloop.monitoring.rehearsal import REHEARSAL, Rehearsal, read_rehearsal
 from everloop.monitoring.sketch import Sketch, merged
 from everloop.monitoring.watch import Watch
 from everloop.tasks.task import learnable
@@ -42,15 +43,17 @@ class Watched:
 
 def watched(project: Project, bundle: BundleId) -> Watched:
     """A bundle as it is watched. `Refused` when its reference cannot be read."""
-    reference, spec = _opened(project.layout.bundles / bundle)
-    return Watched(Watch(reference, learnable(project.declaration.task)), spec)
+    reference, rehearsal, spec = _opened(project.layout.bundles / bundle)
+    return Watched(Watch(reference, learnable(project.declaration.task), rehearsal), spec)
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path) -> tuple[Reference, Spec]:
+def _opened(path: Path) -> tuple[Reference, Rehearsal | None, Spec]:
     # What a bundle holds is named by its id: it never changes.
     bundle = open_bundle(path)
-    return read_reference(bundle.read("reference.npz")), bundle.manifest.spec
+    known = REHEARSAL in bundle.manifest.files
+    rehearsal = read_rehearsal(bundle.read(REHEARSAL)) if known else None
+    return read_reference(bundle.read("reference.npz")), rehearsal, bundle.manifest.spec
 
 
 def figures_of(

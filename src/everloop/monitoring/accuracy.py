@@ -14,8 +14,10 @@ Three estimates, each set so that it gives the known accuracy on the hold-out:
 
 The lowest is taken (of answers that are not one class of several, the second is left out): under
 drift networks tend to be too sure of themselves, which the second cannot see; where they stay
-calibrated the first is too low, and people are asked once in vain. New classes and changed meanings
-of labels can escape all three, which is what audits are for.
+calibrated the first is too low, and people are asked once in vain. Where the bundle knows of damage
+that moved the figures in a like way (`everloop.monitoring.rehearsal`), the second is taken,
+corrected by what it was off then. New classes and changed meanings of labels can escape all of
+them, which is what audits are for.
 """
 
 import math
@@ -47,7 +49,7 @@ class EstimatedAccuracy:
     """The estimate for one window."""
 
     value: float
-    """The lowest."""
+    """The lowest, corrected by what was rehearsed."""
     thresholded: float
     calibrated: float
     moved: float
@@ -57,6 +59,8 @@ class EstimatedAccuracy:
     """In the window."""
     held_out: int
     """Samples of the hold-out."""
+    rehearsed: float = 0.0
+    """How much of what moved was rehearsed, 0 to 1; the rest of `value` is the lowest."""
 
     @property
     def drop(self) -> float:

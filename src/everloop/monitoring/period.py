@@ -59,6 +59,8 @@ def weigh(
         accuracy = estimate_from_sketch(watch, sketch, moved)
     else:
         accuracy = estimate(watch.reference, values, watch.task, moved)
+    if watch.rehearsal is not None:
+        accuracy = watch.rehearsal.corrected(watch, sketch, accuracy)
     return Weighed(drift, quality, shift, cause, accuracy)
 
 

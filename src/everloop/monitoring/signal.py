@@ -68,6 +68,7 @@ class Signal:
             "thresholded": self.accuracy.thresholded,
             "calibrated": self.accuracy.calibrated,
             "moved": self.accuracy.moved,
+            "rehearsed": self.accuracy.rehearsed,
             "reference_accuracy": self.accuracy.reference,
             "findings": told,
         }

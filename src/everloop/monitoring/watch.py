@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from everloop.monitoring.rehearsal import Rehearsal
+
 
 @dataclass(frozen=True)
 class Watch:
@@ -27,6 +29,8 @@ class Watch:
 
     reference: Reference
     task: Watchable
+    rehearsal: "Rehearsal | None" = None
+    """What is known of damage; None in a bundle of an older version."""
 
     @cached_property
     def profile(self) -> Profile:

@@ -104,34 +104,32 @@ def robustness(
     chosen = {name: able[name] for name in suite.names or able}
     runs = len(chosen) * len(suite.severities)
     which = _which(predict, held, suite, runs, clock)
-    clean = task.qualities(predict(held.inputs[which]), _picked(held.targets, which))
+    clean = task.qualities(predict(held.inputs[which]), picked(held.targets, which))
     results = []
     for name, damage in chosen.items():
         for severity in suite.severities:
-            given = list(_answers(predict, damage, held.inputs, which, name, severity))
+            given = [predict(part) for part in damaged(damage, held, which, name, severity)]
             if given:
-                found = task.qualities(np.concatenate(given), _picked(held.targets, which))
+                found = task.qualities(np.concatenate(given), picked(held.targets, which))
                 results.append(Corrupted(name, severity, float(found.mean())))
     return Robustness(len(which), float(clean.mean()), tuple(results)) if results else None
 
 
-def _answers(
-    predict: "Predict",
-    damage: "Damaged",
-    inputs: "NDArray[Any]",
-    which: Sequence[int],
-    name: str,
-    severity: int,
-) -> "Iterator[NDArray[np.float32]]":
-    """The answers, a batch at a time; nothing where the damage has nothing to damage."""
+def damaged(
+    damage: "Damaged", held: SnapshotSide, which: Sequence[int], name: str, severity: int
+) -> "Iterator[NDArray[Any]]":
+    """Some rows of a side damaged, a batch at a time, the same again each time.
+
+    Nothing where the damage has nothing to damage.
+    """
     import numpy as np
 
     generator = np.random.default_rng(crc32(f"{name} {severity}".encode()))
     for start in range(0, len(which), _AT_ONCE):
-        damaged = damage(inputs[which[start : start + _AT_ONCE]], severity, generator)
-        if damaged is None:
+        found = damage(held.inputs[which[start : start + _AT_ONCE]], severity, generator)
+        if found is None:
             return
-        yield predict(damaged)
+        yield found
 
 
 def _which(
@@ -153,7 +151,8 @@ def _which(
     return sorted(order[: max(_LEAST, affordable)])
 
 
-def _picked(targets: Any, which: Sequence[int]) -> Any:
+def picked(targets: Any, which: Sequence[int]) -> Any:
+    """The labels of some rows of a side, as the task has them."""
     import numpy as np
 
     if isinstance(targets, np.ndarray):

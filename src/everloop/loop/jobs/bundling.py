@@ -10,8 +10,10 @@ from everloop.evaluation.card import bundle_card
 from everloop.evaluation.evaluate import measured
 from everloop.evaluation.ranking import ranking_metrics
 from everloop.ids import BundleId, Json, SnapshotId
+from everloop.loop.jobs.rehearsing import RIGHT, rehearsed
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.reference import Known, build_reference
+from everloop.monitoring.rehearsal import REHEARSAL
 from everloop.tasks.task import Learnable
 from everloop.training.assemble import Assembled, assemble
 from everloop.training.calibration import choose_threshold
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 GOLDEN = 8
 """How many real inputs travel with the bundle."""
 _MEASURED = 4000
-_RIGHT = 0.5
-"""The quality from which on an answer counts as right, where there is more than right and wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def bundle_of(bundles: Path, model: object, learnt: Learnt) -> BundleId:
     task, data, held = learnt.task, learnt.data, learnt.held
     made = assemble(model, data, held, task, calibrate=learnt.calibrate)
     answers = made.holdout.values
-    right = task.qualities(answers, held.targets) >= _RIGHT
+    right = task.qualities(answers, held.targets) >= RIGHT
     draft = BundleDraft(
         product=learnt.product,
         task=dict(task.declaration()),
@@ -79,6 +79,7 @@ def bundle_of(bundles: Path, model: object, learnt: Learnt) -> BundleId:
     files = {
         "model.onnx": made.onnx,
         "reference.npz": reference,
+        REHEARSAL: rehearsed(made, reference, held, task).packed(),
         "card.md": _card(draft, made, learnt).encode(),
         **made.files,
         **golden_files(learnt.golden, answers[: len(learnt.golden)], made.kind.output),
