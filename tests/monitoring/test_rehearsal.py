@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from everloop.errors import Refused
 from everloop.monitoring.period import Limits, weigh
@@ -32,11 +31,15 @@ def _tried(seed: int, count: int, *, damage: float = 0.0, way: int = 0) -> Tried
 
 
 @pytest.fixture(scope="module")
-def watch() -> Watch:
+def reference() -> bytes:
     train, held = _tried(1, 800), _tried(2, 600)
     known = Known(TASK, train.values, {}, {})
-    data = build_reference(held.values, held.embeddings, held.correct, train.embeddings, known)
-    return Watch(read_reference(data), TASK)
+    return build_reference(held.values, held.embeddings, held.correct, train.embeddings, known)
+
+
+@pytest.fixture(scope="module")
+def watch(reference: bytes) -> Watch:
+    return Watch(read_reference(reference), TASK)
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +79,16 @@ def test_what_was_never_rehearsed_is_told_as_unknown(watch: Watch, rehearsal: Re
     assert unlike < like / 2
 
 
-def test_a_rehearsal_is_kept_as_plain_arrays_and_a_broken_one_is_refused(
-    rehearsal: Rehearsal,
+def test_a_rehearsal_travels_in_the_reference_and_a_broken_one_is_refused(
+    reference: bytes, rehearsal: Rehearsal
 ) -> None:
-    data: NDArray[np.float64] = read_rehearsal(rehearsal.packed()).moved
-    assert np.array_equal(data, rehearsal.moved, equal_nan=True)
+    data = rehearsal.added_to(reference)
+    assert data == rehearsal.added_to(reference)
+    assert read_reference(data).accuracy == read_reference(reference).accuracy
+    read = read_rehearsal(data)
+    assert read is not None
+    assert np.array_equal(read.moved, rehearsal.moved, equal_nan=True)
+    assert read_rehearsal(reference) is None
     broken = Rehearsal(rehearsal.spread, rehearsal.moved[:1], rehearsal.off)
     with pytest.raises(Refused, match="has not the shape"):
-        read_rehearsal(broken.packed())
+        read_rehearsal(broken.added_to(reference))

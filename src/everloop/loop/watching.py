@@ -15,7 +15,7 @@ from everloop.loop.project import Project
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.period import Limits
 from everloop.monitoring.reference import Reference, read_reference
-from everloop.monitoring.rehearsal import REHEARSAL, Rehearsal, read_rehearsal
+from everloop.monitoring.rehearsal import Rehearsal, read_rehearsal
 from everloop.monitoring.sketch import Sketch, merged
 from everloop.monitoring.watch import Watch
 from everloop.tasks.task import learnable
@@ -51,9 +51,8 @@ def watched(project: Project, bundle: BundleId) -> Watched:
 def _opened(path: Path) -> tuple[Reference, Rehearsal | None, Spec]:
     # What a bundle holds is named by its id: it never changes.
     bundle = open_bundle(path)
-    known = REHEARSAL in bundle.manifest.files
-    rehearsal = read_rehearsal(bundle.read(REHEARSAL)) if known else None
-    return read_reference(bundle.read("reference.npz")), rehearsal, bundle.manifest.spec
+    data = bundle.read("reference.npz")
+    return read_reference(data), read_rehearsal(data), bundle.manifest.spec
 
 
 def figures_of(

@@ -13,6 +13,7 @@ Everything is read from sums, so it works on the sketch of any period.
 """
 
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -28,13 +29,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-REHEARSAL = "rehearsal.npz"
-"""The file of a bundle that has one."""
 _WIDTH = 2.0
 """Of the kernel, in median lengths of what the damages moved."""
 _NOISE = 0.05
 """Variance of what is rehearsed, of the prior's."""
-_NAMES = ("spread", "moved", "off")
+_NAMES = ("rehearsal_spread", "rehearsal_moved", "rehearsal_off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +61,21 @@ class Rehearsal:
     off: "NDArray[np.float64]"
     """Accuracy less mean calibrated confidence under each, beyond what it is without, `[D]`."""
 
-    def packed(self) -> bytes:
-        """As the file `rehearsal.npz` of a bundle."""
+    def added_to(self, reference: bytes) -> bytes:
+        """The file `reference.npz` of a bundle with the rehearsal in it.
+
+        Who does not know of rehearsals reads the rest as before. The same inputs give the same
+        bytes.
+        """
         import numpy as np
 
-        out = io.BytesIO()
-        np.savez(out, spread=self.spread, moved=self.moved, off=self.off)
+        out = io.BytesIO(reference)
+        with zipfile.ZipFile(out, "a") as archive:
+            for name, array in zip(_NAMES, (self.spread, self.moved, self.off), strict=True):
+                member = io.BytesIO()
+                np.lib.format.write_array(member, array, allow_pickle=False)
+                # Without a time of its own it is of 1980, and is not compressed.
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), member.getvalue())
         return out.getvalue()
 
     def corrected(
@@ -114,9 +122,19 @@ def rehearse(watch: Watch, plain: Tried, damaged: Sequence[Tried]) -> Rehearsal:
     )
 
 
-def read_rehearsal(data: bytes) -> Rehearsal:
-    """What `packed` gave; nothing is unpickled. `Refused` when it is something else."""
-    told = read_arrays(data, _NAMES)
+def read_rehearsal(reference: bytes) -> Rehearsal | None:
+    """The rehearsal in a bundle's `reference.npz`; None in one of an older version.
+
+    Nothing is unpickled. `Refused` when it is broken.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(reference)) as archive:
+            known = f"{_NAMES[0]}.npy" in archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise Refused(f"the drift reference cannot be read: {error}") from error
+    if not known:
+        return None
+    told = read_arrays(reference, _NAMES)
     spread, moved, off = (told[name] for name in _NAMES)
     if moved.shape != (len(off), len(spread)):
         raise Refused(f"a rehearsal of {len(off)} damages has not the shape {moved.shape}")

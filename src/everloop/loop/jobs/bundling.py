@@ -13,7 +13,6 @@ from everloop.ids import BundleId, Json, SnapshotId
 from everloop.loop.jobs.rehearsing import RIGHT, rehearsed
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.reference import Known, build_reference
-from everloop.monitoring.rehearsal import REHEARSAL
 from everloop.tasks.task import Learnable
 from everloop.training.assemble import Assembled, assemble
 from everloop.training.calibration import choose_threshold
@@ -78,8 +77,7 @@ def bundle_of(bundles: Path, model: object, learnt: Learnt) -> BundleId:
     reference = build_reference(answers, made.holdout.embeddings, right, embeddings, known)
     files = {
         "model.onnx": made.onnx,
-        "reference.npz": reference,
-        REHEARSAL: rehearsed(made, reference, held, task).packed(),
+        "reference.npz": rehearsed(made, reference, held, task).added_to(reference),
         "card.md": _card(draft, made, learnt).encode(),
         **made.files,
         **golden_files(learnt.golden, answers[: len(learnt.golden)], made.kind.output),
