@@ -136,6 +136,16 @@ def test_the_audit_log_is_checked_and_written_out_with_a_signature(
     said = told("audit", "export", file, "--key", tmp_path / "key", project=project)
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert lines == entries and lines[-1]["what"] == "make a token"
+    again = told("audit", "verify", file, "--public", tmp_path / "key.pub", project=project)
+    assert again == checked
+    # Whoever changes what was written out is found by the signature, and by the seals.
+    changed = tmp_path / "changed.jsonl"
+    changed.write_text(file.read_text().replace("cara", "carl"))
+    (tmp_path / "changed.jsonl.sig").write_bytes((tmp_path / "audit.jsonl.sig").read_bytes())
+    signed = everloop(project, "audit", "verify", changed, "--public", said["signed_by"])
+    assert signed.code == 3 and "is no signature of" in signed.err
+    sealed = everloop(project, "audit", "verify", changed)
+    assert sealed.code == 3 and f"entry {len(entries)} does not fit" in sealed.err
     public = base64.b64decode(said["signed_by"].removeprefix("ed25519:"))
     signature = base64.b64decode((tmp_path / "audit.jsonl.sig").read_text())
     Ed25519PublicKey.from_public_bytes(public).verify(signature, file.read_bytes())

@@ -103,3 +103,18 @@ def sign_file(path: Path, key: "Ed25519PrivateKey") -> str:
     signature = base64.b64encode(key.sign(path.read_bytes())).decode()
     write_atomic(path.with_name(f"{path.name}.sig"), f"{signature}\n".encode())
     return public_text(key)
+
+
+def check_file(path: Path, public: str) -> None:
+    """Raise `Refused` unless `NAME.sig` beside a file is its signature by this public key."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    beside = path.with_name(f"{path.name}.sig")
+    try:
+        signature = base64.b64decode(beside.read_bytes().strip(), validate=True)
+        Ed25519PublicKey.from_public_bytes(key_bytes(public)).verify(signature, path.read_bytes())
+    except OSError as error:
+        raise Refused(f"{path} and its signature cannot be read: {error}") from error
+    except (InvalidSignature, ValueError) as error:
+        raise Refused(f"{beside} is no signature of {path} by {public}") from error

@@ -1,6 +1,6 @@
 """The audit log: what was done that must be proved later; each entry seals the one before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -75,22 +75,27 @@ class Audit:
         """
         total = self.count()
         if newest is None or newest >= total:
-            entries, number, before = self.entries(), 1, _FIRST
+            check_seals(self.entries())
         else:
             first, *entries = reversed(self.newest(newest + 1))
-            number, before = total - newest + 1, first.seal
-        for wanted_number, entry in enumerate(entries, start=number):
-            wanted = _seal(before, wanted_number, entry.at, entry.by, entry.what, entry.told)
-            if entry.number != wanted_number or entry.seal != wanted:
-                raise Refused(
-                    f"the audit log was changed: entry {wanted_number} does not fit its seal"
-                )
-            before = entry.seal
+            check_seals(entries, total - newest + 1, first.seal)
 
     def _read(self, query: Select[Any]) -> list[AuditEntry]:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [AuditEntry(r.number, r.at, r.by, r.what, r.told, r.seal) for r in rows]
+
+
+def check_seals(entries: Iterable[AuditEntry], number: int = 1, before: str = _FIRST) -> None:
+    """Raise `Refused` naming the first entry whose seal does not fit, oldest first.
+
+    The first of them has that number, and the one before it that seal.
+    """
+    for wanted_number, entry in enumerate(entries, start=number):
+        wanted = _seal(before, wanted_number, entry.at, entry.by, entry.what, entry.told)
+        if entry.number != wanted_number or entry.seal != wanted:
+            raise Refused(f"the audit log was changed: entry {wanted_number} does not fit its seal")
+        before = entry.seal
 
 
 def _seal(
