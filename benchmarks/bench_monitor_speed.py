@@ -196,10 +196,13 @@ def live(folder: Path) -> None:
         sketches.add(bundle, str(number), packed, answers=OF_SEGMENT, first=at, last=at)
     now = _START + timedelta(seconds=20 * SEGMENTS)
 
+    limits = Limits(RATE, 0.05)
+    loaded, _, _, _ = timed(lambda: findings_of(weigh(watch, sketch, limits), limits))
+    print(f"the libraries of statistics, loaded once in a process: {loaded:.2f} CPU s")
+
     def asked() -> Any:
         found = sketches.period(bundle, _START - timedelta(days=1), now)
         whole = merged([Sketch.unpacked(part) for part in found.sketches])
-        limits = Limits(RATE, 0.05)
         findings_of(weigh(watch, whole, limits), limits)
         return found
 
@@ -266,7 +269,8 @@ def main() -> None:
             print(f"{'':<28}the reference, made once in training: {mine['once']:.2f} CPU s")
             if other := sides.get("evidently"):
                 print(f"{'':<28}ratio: {other['cpu'] / mine['cpu']:.0f}x of the processor, "
-                      f"{other['wall'] / mine['wall']:.0f}x of the time")  # fmt: skip
+                      f"{other['wall'] / mine['wall']:.0f}x of the time, {other['mb']:.0f} MB "
+                      f"of memory beside {mine['mb']:.0f}")  # fmt: skip
         live(Path(folder) / "live")
 
 
