@@ -14,7 +14,8 @@ _SAID = ("answered", "recorded")
 _OVER = (*_SAID, "skipped")
 _AT_ONCE = 100
 """Rounds that one query asks for."""
-_PRIME = 1_000_003
+_PRIME = 1_000_000_000_039
+"""Of microseconds: 12 days, and the sum of nine million remainders is no larger than it may be."""
 
 Mark: TypeAlias = tuple[int, ...]
 """Another one when an answer of the round was given, changed or taken back."""
@@ -41,7 +42,6 @@ class AnswerRounds:
     def marks(self) -> Mapping[str, Mark]:
         """The mark of each round in which something was answered or skipped."""
         # Grouped like this, SQLite answers from one index, however many answers there are.
-        # Moments are microseconds; of a sum of remainders none is too large.
         moments = func.sum(type_coerce(_T.answered_at, BigInteger) % _PRIME)
         query = select(_T.round, _T.status, func.count(), moments).group_by(_T.round, _T.status)
         found: dict[str, Mark] = {}
