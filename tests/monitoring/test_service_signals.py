@@ -80,6 +80,17 @@ def test_events_on_few_answers_judge_nothing() -> None:
     assert _levels(found) == {"business-sold": "calm"} and "too few" in found[0].summary
 
 
+def test_of_ten_thousand_names_that_clients_made_up_the_commonest_events_are_judged() -> None:
+    sides, past = [_served(400)], [_served(400, first=5000)]
+    events = {
+        PredictionId(f"champion{n}"): {"sold": 1.0, **{f"made up {n} {k}": 1.0 for k in range(25)}}
+        for n in range(400)
+    }
+    found = business_findings(sides, past, events, most_loss=0.2, false_alarm_rate=0.01,
+                              since=START)  # fmt: skip
+    assert len(found) == 20 and "business-sold" in _levels(found)
+
+
 def test_what_answers_and_labels_cost_is_told() -> None:
     counted = Counters("i", answers=2000, cpu_seconds=8.0, capture_bytes=4e6)
     models = [Learnt(100, 0.80), Learnt(300, 0.90)]

@@ -5,6 +5,7 @@ earned nothing too; the level is split over the comparisons (Bonferroni). An ala
 larger than its limit even at the end of its interval.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ from everloop.monitoring.finding import Finding
 from everloop.monitoring.served import Served
 
 Events = Mapping[PredictionId, Mapping[str, float]]
+_EVENTS = 20
+"""So many are judged."""
 _FEWEST = 30
 """Answers on either side, below which nothing is judged."""
 
@@ -53,11 +56,11 @@ def business_findings(
     false_alarm_rate: float,
     since: datetime,
 ) -> tuple[Finding, ...]:
-    """For each event the champion now beside before, and each other role beside the champion.
+    """Of the commonest events the champion beside before, and each other role beside it.
 
     `most_loss`: the share of what was earned that may be lost.
     """
-    names = sorted({n for part in (*now, *before) for i in part.ids for n in events.get(i, {})})
+    names = _commonest((*now, *before), events)
     roles = sorted({part.role for part in now} - {"champion"})
     level = false_alarm_rate / max(1, len(names) * (1 + len(roles)))
     found = []
@@ -71,6 +74,13 @@ def business_findings(
             found.append(_compared(f"business-{name}-{role}", name, other, champion,
                                    "the champion", most_loss, level, since, role))  # fmt: skip
     return tuple(found)
+
+
+def _commonest(parts: Sequence[Served], events: Events) -> list[str]:
+    """The events that most answers have: clients name them, and may name very many."""
+    counts = Counter(n for part in parts for i in part.ids for n in events.get(i, {}))
+    ordered = sorted(counts, key=lambda name: (-counts[name], name))
+    return sorted(ordered[:_EVENTS])
 
 
 def _of(parts: Sequence[Served], role: str) -> list[Served]:
