@@ -65,10 +65,12 @@ def seen(driver: "Chrome", script: str, seconds: float = 30) -> Any:
 
 def accessible(driver: "Chrome", *rules: str) -> list[str]:
     """What axe finds wrong with the page that is open, a line each; by some rules or by all."""
-    driver.execute_script(_AXE.read_text(encoding="utf-8"))
+    if not driver.execute_script("return Boolean(window.axe)"):
+        driver.execute_script(_AXE.read_text(encoding="utf-8"))
     found = driver.execute_async_script(
         "const done = arguments[arguments.length - 1];"
-        "axe.run(document, {runOnly: arguments[0], resultTypes: ['violations']})"
+        "axe.run(document, {runOnly: arguments[0], resultTypes: ['violations'],"
+        " preload: false, iframes: false})"
         ".then(r => done(r.violations));",
         {"type": "rule" if rules else "tag", "values": list(rules or _DEEP)},
     )
