@@ -1,100 +1,36 @@
 """Each signal: what it is for is found, and without a change it is as quiet as stated."""
 
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from tests.support.streets import RATE, START, Street, judged, street_watch
 
 from everloop.action import Action, Entry, Outcome
-from everloop.data.predictions import Window
-from everloop.ids import BundleId, Json, PredictionId, SampleId
+from everloop.ids import BundleId, Json
 from everloop.loop.windows import since
 from everloop.monitoring.finding import Finding
 from everloop.monitoring.inputs import input_figures
 from everloop.monitoring.looks import first_alarm, looks
-from everloop.monitoring.period import Limits
-from everloop.monitoring.reference import Known, build_reference, read_reference
-from everloop.monitoring.signal import judge_window
 from everloop.monitoring.signals.concept import detect
 from everloop.monitoring.signals.known_accuracy import known_accuracy
 from everloop.monitoring.signals.label_shift import priors
 from everloop.monitoring.signals.slow_drift import slow_drift
 from everloop.monitoring.sketch import merged
 from everloop.monitoring.watch import Watch
-from everloop.tasks.image_classification import ImageClassification
 from everloop_runtime.images import ImageSpec
 from everloop_runtime.rows import Feature, RowSpec
-
-TASK = ImageClassification("abc", size=(8, 8), channels=1)
-SPEC = ImageSpec(8, 8, 1)
-RATE = 0.05
-START = datetime(2026, 5, 1, 12, tzinfo=UTC)
-
-
-class Street:
-    """Pictures of three kinds, dark, middling or bright on the left, and a model of them."""
-
-    def __init__(
-        self, seed: int, count: int, shares: tuple[float, ...] = (1, 1, 1), apart: float = 30
-    ) -> None:
-        random = np.random.default_rng(seed)
-        odds = np.array(shares) / sum(shares)
-        self.labels = random.choice(3, count, p=odds)
-        pictures = random.normal(110, 12, (count, 8, 8, 1))
-        # Kinds overlap, so that the model is right four times in five.
-        kinds = apart * (self.labels - 1) + random.normal(0, 15, count)
-        pictures[:, :, :4] += kinds[:, None, None, None]
-        self.pictures = np.clip(pictures, 0, 255).astype(np.uint8)
-
-    def answers(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        flat = self.pictures.reshape(len(self.pictures), -1).astype(np.float32)
-        flat /= np.float32(255)
-        left = flat.reshape(-1, 8, 8)[:, :, :4].mean(axis=(1, 2))
-        middles = (110 + 30 * np.array([-1, 0, 1])) / 255
-        logits = -((left[:, None] - middles) ** 2) / (2 * (15 / 255) ** 2)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares: NDArray[np.float32] = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
-        return shares, flat
-
-
-@lru_cache(maxsize=64)
-def _watch(seed: int = 0, count: int = 250) -> Watch:
-    train, held = Street(seed + 1000, 400), Street(seed + 2000, count)
-    values, embeddings = held.answers()
-    known = Known(TASK, train.answers()[0], input_figures(train.pictures, SPEC),
-                  input_figures(held.pictures, SPEC), held.labels)  # fmt: skip
-    right = values.argmax(axis=1) == held.labels
-    data = build_reference(values, embeddings, right, train.answers()[1], known)
-    return Watch(read_reference(data), TASK)
-
-
-def _judged(watch: Watch, street: Street) -> dict[str, Finding]:
-    values, embeddings = street.answers()
-    count = len(values)
-    window = Window(
-        tuple(PredictionId(f"p{n}") for n in range(count)),
-        tuple(SampleId(f"s{n}") for n in range(count)),
-        values,
-        embeddings,
-        tuple(START + timedelta(seconds=n) for n in range(count)),
-    )
-    found = watch.see(values, embeddings, input_figures(street.pictures, SPEC))
-    limits = Limits(RATE, 0.05, ("a", "b", "c"))
-    signal = judge_window(watch, window, found, 0, limits)
-    return {finding.name: finding for finding in signal.findings}
 
 
 @pytest.fixture(scope="module")
 def watch() -> Watch:
-    return _watch()
+    return street_watch()
 
 
 def test_without_a_change_each_signal_is_as_quiet_as_stated() -> None:
     loud: dict[str, int] = {}
     for trial in range(40):
-        for name, finding in _judged(_watch(trial), Street(trial, 60)).items():
+        for name, finding in judged(street_watch(trial), Street(trial, 60)).items():
             loud[name] = loud.get(name, 0) + (finding.level != "calm")
     # At most 2 are expected of each; 8 is four standard deviations more.
     assert max(loud.values()) <= 8, loud
@@ -102,7 +38,7 @@ def test_without_a_change_each_signal_is_as_quiet_as_stated() -> None:
 
 
 def test_kinds_that_come_closer_are_harm_and_telling_samples_are_named(watch: Watch) -> None:
-    found = _judged(watch, Street(7, 200, apart=8))
+    found = judged(watch, Street(7, 200, apart=8))
     assert found["harm"].level == "alarm"
     assert found["harm"].value is not None and found["harm"].value > 0.1
     assert len(found["harm"].samples) == 8
@@ -111,7 +47,7 @@ def test_kinds_that_come_closer_are_harm_and_telling_samples_are_named(watch: Wa
 def test_where_a_lamp_fails_the_darkest_pictures_tell_most(watch: Watch) -> None:
     street = Street(7, 80)
     street.pictures[40:] = street.pictures[40:] // 2
-    found = _judged(watch, street)
+    found = judged(watch, street)
     assert found["input-drift"].level == "note"
     assert all(int(sample[1:]) >= 40 for sample in found["input-drift"].samples)
     assert found["data-quality"].level == "alarm"
@@ -121,7 +57,7 @@ def test_where_a_lamp_fails_the_darkest_pictures_tell_most(watch: Watch) -> None
 
 def test_other_shares_of_the_classes_are_called_that_and_not_harm(watch: Watch) -> None:
     street = Street(8, 300, shares=(8, 1, 1))
-    found = _judged(watch, street)
+    found = judged(watch, street)
     assert found["label-shift"].level == "note"
     assert (found["label-shift"].slice, found["label-shift"].cause) == ("class=a", "prior")
     assert found["harm"].level == "calm"
@@ -132,7 +68,7 @@ def test_other_shares_of_the_classes_are_called_that_and_not_harm(watch: Watch) 
 
 
 def test_a_drift_too_small_for_one_window_is_seen_over_eight() -> None:
-    watch, parts = _watch(count=1500), []
+    watch, parts = street_watch(count=1500), []
     for number in range(8):
         street = Street(100 + number, 80, shares=(3, 5, 7))
         parts.append(watch.sketch(watch.see(*street.answers(), {})))
@@ -144,7 +80,7 @@ def test_looks_at_a_growing_window_share_its_rate(watch: Watch) -> None:
     assert sum(part for _, part in looks(10**9)) < 1
     alarms = 0
     for trial in range(40):
-        usual = _watch(trial)
+        usual = street_watch(trial)
         found = usual.see(*Street(trial, 160).answers(), {})
         alarms += first_alarm(usual, found, RATE) is not None
     # At most 2 are expected; 8 is four standard deviations more.
