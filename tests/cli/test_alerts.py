@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.support.here import Here
 from tests.support.pages import now, things_project
+from tests.support.projects import opened
 from tests.support.receivers import http_receiver
 
 from everloop.alarm import Alarm
@@ -49,6 +50,19 @@ def test_what_stands_is_listed_acknowledged_and_silenced(here: Here) -> None:
     assert here.told("alerts", "silence", "service-down", "--end") == {"ended": 1}
     what = [entry["what"] for entry in here.told("audit", "list")]
     assert what == ["acknowledge alarms", "silence alarms", "end silences"]
+
+
+def test_of_a_storm_the_worst_are_listed_and_how_many_more_there_are(here: Here) -> None:
+    project = opened(here.project)
+    fence = acquire(project, now())
+    assert fence is not None
+    storm = [Alarm("waits", str(n), "info", f"number {n}", "everloop why") for n in range(1000)]
+    standing = [raised.alarm for raised in project.alarms.standing()]
+    project.alarms.sync([*storm, *standing], fence, now())
+    said = here.said("alerts", "list")
+    assert said.index("critical") < said.index("info") and said.count("info") == 49
+    assert "And 951 more: --most 1001, or --json" in said
+    assert len(here.told("alerts", "list")["alarms"]) == 1001
 
 
 def test_receivers_are_tried_and_what_came_of_it_is_told(

@@ -1,11 +1,13 @@
 """`everloop alerts`: what somebody should know, who was told, and what nobody wants to hear."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from everloop.alarm import LEVELS
 from everloop.cli.common import by_option, common_options, emit, table
 from everloop.cli.program import Program
 from everloop.errors import Refused, Unavailable
@@ -23,9 +25,12 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--all", "everything", is_flag=True, help="Those too that ended within a day.")
+@click.option("--most", default=50, show_default=True, help="So many rows, the worst first.")
 @common_options
 @click.pass_obj
-def list_alarms(program: Program, path: Path, *, everything: bool, as_json: bool) -> None:
+def list_alarms(
+    program: Program, most: int, path: Path, *, everything: bool, as_json: bool
+) -> None:
     """List the alarms that stand, the silences in force and the messages on their way."""
     project = program.open_project(path)
     now = program.clock()
@@ -52,9 +57,11 @@ def list_alarms(program: Program, path: Path, *, everything: bool, as_json: bool
              f"{r.opened_at:%m-%d %H:%M:%S}" + (" (over)" if r.closed_at else "")
              + (f", came back {r.returns} times" if r.returns else ""),
              r.acked_by or "nobody", r.alarm.command)
-            for r in (*standing, *over)
+            for r in _worst((*standing, *over), most)
         ],
     )  # fmt: skip
+    if (count := len(standing) + len(over)) > most:
+        click.echo(f"And {count - most:,} more: --most {count}, or --json")
     if silences:
         rows = [(s.pattern, f"{s.until:%m-%d %H:%M:%S}", s.by, s.because) for s in silences]
         table(("silenced", "until", "by", "because"), rows)
@@ -64,9 +71,11 @@ def list_alarms(program: Program, path: Path, *, everything: bool, as_json: bool
             ("to", "message", "written", "tries", "trouble"),
             [
                 (x.target, x.title, f"{x.made_at:%m-%d %H:%M:%S}", x.attempts, x.error or "")
-                for x in letters
+                for x in letters[:most]
             ],
         )
+        if len(letters) > most:
+            click.echo(f"And {len(letters) - most:,} more.")
 
 
 @command.command("ack")
@@ -149,6 +158,13 @@ def test(program: Program, names: tuple[str, ...], path: Path, *, as_json: bool)
         table(("receiver", "came of it"), [(n, why or "delivered") for n, why in found.items()])
     if any(found.values()):
         raise Unavailable(f"{sum(map(bool, found.values()))} of {len(found)} were not reached")
+
+
+def _worst(raised: "Sequence[Raised]", most: int) -> "Sequence[Raised]":
+    """Those that stand before those that are over, the most urgent first, the oldest first."""
+    return sorted(
+        raised, key=lambda r: (r.closed_at is not None, -LEVELS.index(r.alarm.level), r.opened_at)
+    )[:most]
 
 
 def _alarm(raised: "Raised") -> dict[str, Json]:
