@@ -5,13 +5,13 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from everloop.data.formats.cells import quoted
 from everloop.data.renditions import Renditions
 from everloop.errors import Refused
 from everloop.state.label_queue import LabelTask
 from everloop_runtime.files import write_atomic
 
 _COLUMNS = ("task", "picture", "suggestion", "privacy")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def export_tasks(tasks: Sequence[LabelTask], renditions: Renditions, folder: Path) -> None:
@@ -35,11 +35,6 @@ def export_tasks(tasks: Sequence[LabelTask], renditions: Renditions, folder: Pat
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
-    writer.writerows([_quoted(cell) for cell in row] for row in rows)
+    writer.writerows([quoted(cell) for cell in row] for row in rows)
     # The table last: where it is, all its pictures are.
     write_atomic(folder / "tasks.csv", out.getvalue().encode())
-
-
-def _quoted(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
