@@ -1,6 +1,7 @@
 """A real Prometheus scrapes service and loop; every rule and every panel works on what it gets."""
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -161,6 +162,17 @@ def _panels() -> list[tuple[str, str]]:
 def test_every_panel_shows_data(scraped: Scraping) -> None:
     empty = [f"{title}: {query}" for title, query in _panels() if not scraped.ask(query)]
     assert not empty, "\n".join(empty)
+
+
+def test_every_figure_that_the_page_names_is_told(scraped: Scraping) -> None:
+    told = (RULES.parents[1] / "docs" / "prometheus.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(everloop_[a-z_]+)`", told))
+    url = f"{scraped.url}/api/v1/metadata"
+    known = set(httpx.get(url, trust_env=False).json()["data"])
+    assert len(named) > 30
+    assert {
+        name for name in named if name not in known and name[: -len("_total")] not in known
+    } == set()
 
 
 def test_every_rule_is_evaluated_without_an_error(scraped: Scraping) -> None:
