@@ -24,6 +24,7 @@ from tests.support.simulation import Simulation
 from everloop.action import Action, Outcome
 from everloop.alarm import Alarm
 from everloop.errors import Unavailable
+from everloop.evaluation.cards.page import page
 from everloop.evaluation.evaluate import Evaluation, save
 from everloop.ids import PredictionId, SnapshotId
 from everloop.loop import kinds
@@ -31,6 +32,7 @@ from everloop.loop.act import HANDLERS
 from everloop.loop.alarms import Seen, alarms, newest_findings
 from everloop.loop.arms.schedule import inspect_service, report_to_people
 from everloop.loop.controller import acquire
+from everloop.loop.daily import Period, daily
 from everloop.loop.forget import Wanted, forget
 from everloop.loop.observe import observe
 from everloop.loop.project import Project, Turn
@@ -38,6 +40,7 @@ from everloop.loop.tell import tell, tell_trouble
 from everloop.monitoring.finding import Finding, findings_in
 from everloop.policy import Policy
 from everloop.state.lease import Fence
+from everloop.tasks.tabular import TabularClassification
 from everloop_runtime.segments import FeedbackRecord
 
 DAY = timedelta(days=1)
@@ -199,6 +202,15 @@ def test_a_report_tells_all_in_one_file_with_cleared_pictures_only(
     assert "class=bright<br>labelled bright, answered dark" in weakest
     assert weakest.count("data:image/jpeg") == 4, "all that are wrong, each once"
     assert len(put.samples) > 14 and CLASSES[2] == HOSTILE
+
+
+def test_of_rows_there_are_no_pictures(filled: tuple[Project, Filled]) -> None:
+    project = filled[0]
+    rows = TabularClassification("t", CLASSES, ["x"])
+    declared = replace(project.declaration, task=rows)
+    card = daily(replace(project, declaration=declared), Period(START, START + DAY))
+    told = page(card)
+    assert "data:image" not in told and "12 more are named: everloop monitor" in told
 
 
 def test_a_person_gets_one_any_time(

@@ -218,7 +218,8 @@ def _pictures(project: Project, findings: Sequence[Finding]) -> Iterator[Block]:
         return
     cleared = _cleared(project, list(named))
     some = list(cleared)[:_PICTURES]
-    if seen := _seen_by_labellers(project, some):
+    seen = _seen_by_labellers(project, some)
+    if seen:
         yield Gallery(
             tuple(
                 Shown(picture, (*_about(named[sample]), sample[:ID_SHOWN]))
@@ -226,7 +227,7 @@ def _pictures(project: Project, findings: Sequence[Finding]) -> Iterator[Block]:
             ),
             is_small=True,
         )
-    if rest := len(cleared) - len(some):
+    if rest := len(cleared) - len(seen):
         yield Paragraph(f"{rest} more are named: everloop monitor")
     if hidden := len(named) - len(cleared):
         yield Paragraph(f"{hidden} more that the privacy policy has not cleared are not shown.")
@@ -254,9 +255,11 @@ def _cleared(project: Project, samples: Sequence[SampleId]) -> Mapping[SampleId,
 
 
 def _seen_by_labellers(project: Project, samples: Sequence[SampleId]) -> Mapping[SampleId, bytes]:
-    """Renditions, small and as JPEG, of those that are cleared."""
+    """Renditions, small and as JPEG, of those that are cleared; of what is no picture none."""
     from everloop.evaluation.pictures import with_map
 
+    if project.declaration.task.modality != "image":
+        return {}
     cleared = _cleared(project, samples)
     return {
         sample: with_map(project.data.renditions.read(cleared[sample].rendition), None)
