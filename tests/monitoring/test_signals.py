@@ -34,7 +34,7 @@ def test_without_a_change_each_signal_is_as_quiet_as_stated() -> None:
             loud[name] = loud.get(name, 0) + (finding.level != "calm")
     # At most 2 are expected of each; 8 is four standard deviations more.
     assert max(loud.values()) <= 8, loud
-    assert set(loud) == {"data-quality", "input-drift", "label-shift", "harm"}
+    assert set(loud) == {"data-quality", "input-drift", "label-shift", "harm", "slices"}
 
 
 def test_kinds_that_come_closer_are_harm_and_telling_samples_are_named(watch: Watch) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.support.streets import Street, judged, street_watch
+from tests.support.streets import Street, files_of, judged, street_watch
 
 from everloop.monitoring.signals.concept import concept_drift
 from everloop.monitoring.watch import Watch
@@ -54,3 +54,44 @@ def test_where_one_of_two_cameras_fails_its_pictures_are_the_telling_ones(watch:
         if number >= 2:
             of_second = [int(name[1:]) % 2 for name in found["input-drift"].samples]
             assert np.mean(of_second) > 0.8, of_second
+
+
+def test_where_requests_name_their_camera_the_one_that_fails_is_told_by_name(watch: Watch) -> None:
+    cameras = ("north", "south", "east", "west")
+    for number in range(6):
+        street = Street(600 + number, 200)
+        # From the fourth window on the south camera's lens is fogged.
+        if number >= 3:
+            street.pictures[1::4] = 120 + street.pictures[1::4] // 3
+        told = judged(watch, street, RATE, cameras)["slices"]
+        if number < 3:
+            assert told.level == "calm", (number, told)
+            continue
+        assert told.slice == "key=south", (number, told)
+        assert {int(name[1:]) % 4 for name in told.samples} == {1}, told
+        assert "in 50 of 200 answers" in told.summary
+
+
+def test_without_a_change_slices_are_told_as_rarely_as_stated(watch: Watch) -> None:
+    told = [
+        judged(watch, Street(5000 + number, 120), 0.05, ("a", "b", "c"))["slices"].level
+        for number in range(60)
+    ]
+    # Binomial with 60 windows at 0.05: more than 9 come once in two thousand times.
+    assert 60 - told.count("calm") <= 9
+    assert judged(watch, Street(1, 120), 0.05, ("a",))["slices"].summary.startswith("no two keys")
+
+
+def test_files_of_another_format_or_size_are_told_and_are_no_drift() -> None:
+    watch = street_watch(kind="PNG")
+    same = Street(700, 120)
+    for kind, side, words in (
+        ("PNG", 8, "inputs as in training"),
+        ("JPEG", 8, "the format is JPEG, unknown in training, in 100.0% of the inputs"),
+        ("PNG", 16, "file width is higher than any in 100.0% of the inputs"),
+    ):
+        found = judged(watch, same, RATE, files=files_of(same, kind, side))
+        told = found["data-quality"]
+        assert words in told.summary, told
+        assert told.level == ("calm" if "as in training" in words else "alarm")
+        assert found["input-drift"].level == "calm", "what the model sees did not change"

@@ -138,7 +138,7 @@ class Said:
         return json.loads(self.out)
 
 
-def everloop(project: Path | None, *arguments: str | Path, seconds: float = 120) -> Said:
+def everloop(project: Path | None, *arguments: str | Path, seconds: float = 400) -> Said:
     """Run one `everloop` command as a process that begins warm."""
     where = [] if project is None else ["--project", str(project)]
     with TemporaryFile() as out, TemporaryFile() as err:

@@ -1,11 +1,15 @@
 """A street of made pictures, a model of it, and what the signals say of a window."""
 
+import io
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from everloop.data.file_figures import file_facts, file_figures
 from everloop.data.predictions import Window
 from everloop.ids import PredictionId, SampleId
 from everloop.monitoring.finding import Finding
@@ -51,19 +55,42 @@ class Street:
 
 
 @lru_cache(maxsize=64)
-def street_watch(seed: int = 0, count: int = 250) -> Watch:
-    """The model as it is watched, with a hold-out of `count` drawn by `seed`."""
+def street_watch(seed: int = 0, count: int = 250, kind: str = "") -> Watch:
+    """The model as it is watched, with a hold-out of `count` drawn by `seed`; with a `kind`, the
+    pictures came as files of this format."""
     train, held = Street(seed + 1000, 400), Street(seed + 2000, count)
     values, embeddings = held.answers()
-    known = Known(TASK, train.answers()[0], input_figures(train.pictures, SPEC),
-                  input_figures(held.pictures, SPEC), held.labels)  # fmt: skip
+    ours, theirs = (
+        {**input_figures(each.pictures, SPEC), **(files_of(each, kind) if kind else {})}
+        for each in (train, held)
+    )
+    known = Known(TASK, train.answers()[0], ours, theirs, held.labels)
     right = values.argmax(axis=1) == held.labels
     data = build_reference(values, embeddings, right, train.answers()[1], known)
     return Watch(read_reference(data), TASK)
 
 
-def judged(watch: Watch, street: Street, rate: float = RATE) -> dict[str, Finding]:
-    """What each signal finds of a window, by its name."""
+def files_of(street: Street, kind: str, side: int = 8) -> Mapping[str, NDArray[np.float32]]:
+    """The figures of a street's pictures as files of a format, `side` pixels wide."""
+    facts = []
+    for picture in street.pictures:
+        out = io.BytesIO()
+        Image.fromarray(picture[:, :, 0]).resize((side, 8)).save(out, kind)
+        told = file_facts(out.getvalue())
+        assert told is not None
+        facts.append(told)
+    return file_figures(facts)
+
+
+def judged(
+    watch: Watch,
+    street: Street,
+    rate: float = RATE,
+    keys: Sequence[str] = (),
+    files: Mapping[str, NDArray[np.float32]] | None = None,
+) -> dict[str, Finding]:
+    """What each signal finds of a window, by its name; each answer has a key of its own, unless
+    there are `keys` to take turns."""
     values, embeddings = street.answers()
     count = len(values)
     window = Window(
@@ -72,8 +99,10 @@ def judged(watch: Watch, street: Street, rate: float = RATE) -> dict[str, Findin
         values,
         embeddings,
         tuple(START + timedelta(seconds=n) for n in range(count)),
+        tuple(keys[n % len(keys)] if keys else f"k{n}" for n in range(count)),
     )
-    found = watch.see(values, embeddings, input_figures(street.pictures, SPEC))
+    figures = {**input_figures(street.pictures, SPEC), **(files or {})}
+    found = watch.see(values, embeddings, figures)
     limits = Limits(rate, 0.05, ("a", "b", "c"))
     signal = judge_window(watch, window, found, 0, limits)
     return {finding.name: finding for finding in signal.findings}

@@ -36,6 +36,8 @@ class Window:
     embeddings: "NDArray[np.float32]"
     """`[n, D]`"""
     at: tuple[datetime, ...]
+    keys: tuple[str, ...]
+    """What each request was drawn by: where it came from, if its client said so."""
 
 
 class Predictions:
@@ -97,7 +99,7 @@ class Predictions:
         """Answers `start` to `start + size` of a bundle; fewer where there are fewer."""
         import numpy as np
 
-        columns = ["id", "sample", "at", "probabilities", "embedding"]
+        columns = ["id", "sample", "at", "key", "probabilities", "embedding"]
         where = f"bundle = {text(bundle)} AND {_OK}"
         rows = self._table.window(columns, where, start, size)
 
@@ -111,6 +113,7 @@ class Predictions:
             matrix("probabilities") if rows.num_rows else np.empty((0, 0), np.float32),
             matrix("embedding") if rows.num_rows else np.empty((0, 0), np.float32),
             tuple(rows.column("at").to_pylist()),
+            tuple(rows.column("key").to_pylist()),
         )
 
     def embedding(self, bundle: BundleId, sample: SampleId) -> "NDArray[np.float32] | None":

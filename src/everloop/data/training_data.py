@@ -1,10 +1,11 @@
 """A snapshot's two sides, read by the same code that will serve."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from everloop.data.file_figures import Facts, file_facts, file_figures
 from everloop.data.fit import in_shares
 from everloop.data.owner import owner_only
 from everloop.data.snapshots import Snapshot
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _READ = 512
+_LOOKED_AT = 4000
+"""Of so many files of a side the headers are looked at."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class SnapshotSide:
     """The labels as the task has them: class indices `[N]`, ..."""
     sizes: tuple[tuple[int, int], ...] = ()
     """Width and height of each upright picture, where labels are boxes; none elsewhere."""
+    files: "Mapping[str, NDArray[np.float32]]" = field(default_factory=dict)
+    """Figures of the picture files, of some spread over the side; none where samples are rows."""
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -98,6 +103,8 @@ def read_side(
     inputs = np.empty((len(samples), *spec.shape), input_type(spec))
     texts: list[str] = rows.column("label").to_pylist()
     sizes: list[tuple[int, int]] = []
+    facts: list[Facts] = []
+    step = -(-len(samples) // _LOOKED_AT)
     for row, data in enumerate(side_bytes(store, snapshot, side)):
         try:
             inputs[row] = to_input(data, spec)
@@ -106,6 +113,8 @@ def read_side(
                 texts[row] = _in_shares(texts[row], sizes[-1])
         except Refused as error:
             raise Refused(f"sample {samples[row][:12]}: {error}") from error
+        if row % step == 0 and isinstance(spec, ImageSpec) and (told := file_facts(data)):
+            facts.append(told)
     return SnapshotSide(
         task.classes,
         tuple(samples),
@@ -115,6 +124,7 @@ def read_side(
         tuple(texts),
         task.targets(texts),
         tuple(sizes),
+        file_figures(facts) if facts else {},
     )
 
 

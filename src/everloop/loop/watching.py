@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from everloop.data.file_figures import Facts, file_facts, file_figures
 from everloop.data.owner import owner_only
 from everloop.errors import Refused, Unavailable
 from everloop.ids import BundleId, SampleId
@@ -21,6 +22,7 @@ from everloop.monitoring.watch import Watch
 from everloop.tasks.task import learnable
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.capture import Captured
+from everloop_runtime.images import ImageSpec
 from everloop_runtime.samples import Spec, to_input
 
 if TYPE_CHECKING:
@@ -118,14 +120,18 @@ def _matrix(rows: Sequence[tuple[float, ...]]) -> "NDArray[np.float32]":
 def _figures(originals: Sequence[bytes], spec: Spec) -> "Mapping[str, NDArray[np.float32]]":
     import numpy as np
 
-    taken = []
+    taken, facts = [], list[Facts]()
     for data in originals:
         try:
             taken.append(to_input(data, spec))
         except Refused:
             # It was answered once, under limits that may have been others.
             continue
-    return input_figures(np.stack(taken), spec) if taken else {}
+        if isinstance(spec, ImageSpec) and (told := file_facts(data)):
+            facts.append(told)
+    if not taken:
+        return {}
+    return {**input_figures(np.stack(taken), spec), **(file_figures(facts) if facts else {})}
 
 
 def limits_of(project: Project) -> Limits:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from everloop.data.file_figures import FILE_FIGURES
 from everloop.errors import Refused
 from everloop.monitoring.calibrated import cooled
 from everloop.monitoring.sketch import BINS, Grid, Sketch
@@ -41,7 +42,8 @@ class Profile:
 
     grid: Grid
     families: tuple[str, ...]
-    """Of each figure: `answers`, `embedding`, `inputs`, or `-` where it is no test of its own."""
+    """Of each figure: `answers`, `embedding`, `inputs`; `files`, which are looked at for quality
+    alone; or `-` where it is no test of its own."""
     train: Sketch
     holdout: Sketch
     waves: Waves
@@ -157,7 +159,7 @@ def make_profile(
     families = [
         *("-" if name in (CALIBRATED, ANSWER) else "answers" for name in answers),
         *("embedding" for _ in holdout.embedding),
-        *("inputs" for _ in holdout.inputs),
+        *("files" if name in FILE_FIGURES else "inputs" for name in holdout.inputs),
     ]
     waves = Waves.fitted(holdout.projected)
     before, now = (

@@ -12,6 +12,7 @@ from everloop.monitoring.finding import Finding
 from everloop.monitoring.period import Limits, findings_of, weigh
 from everloop.monitoring.profile import Seen
 from everloop.monitoring.signals.input_drift import most_unlike
+from everloop.monitoring.signals.slices import slice_drift
 from everloop.monitoring.watch import Watch
 
 if TYPE_CHECKING:
@@ -87,7 +88,10 @@ def judge_window(watch: Watch, window: "Window", found: Seen, index: int, limits
         drift=drift,
         accuracy=told.accuracy,
         harm=limits.harm,
-        findings=findings_of(told, limits, telling),
+        findings=(
+            *findings_of(told, limits, telling),
+            slice_drift(watch, window, found, limits),
+        ),
     )
 
 

@@ -87,7 +87,8 @@ def bundle_of(bundles: Path, model: object, learnt: Learnt) -> BundleId:
 
 def _figures(side: SnapshotSide) -> "Mapping[str, NDArray[np.float32]]":
     """What is watched of the inputs, of a bounded number of them spread over the side."""
-    return input_figures(side.inputs[:: -(-len(side) // _MEASURED)], side.spec)
+    some = side.inputs[:: -(-len(side) // _MEASURED)]
+    return {**input_figures(some, side.spec), **side.files}
 
 
 def _card(draft: BundleDraft, made: Assembled, learnt: Learnt) -> str:

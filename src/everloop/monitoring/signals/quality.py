@@ -1,7 +1,8 @@
 """Data quality: what is missing, and what lies outside everything that the hold-out shows.
 
-For each figure of the inputs (see `everloop.monitoring.inputs`) the share that is missing, and the
-share outside the hold-out's own range (for a column of categories: names that training did not
+For each figure of the inputs (see `everloop.monitoring.inputs`) and of the picture files they came
+as (width, height, bytes, format: see `everloop.data.file_figures`) the share that is missing, and
+the share outside the hold-out's own range (for a column of categories: names that training did not
 know), by a one-sided binomial test against the larger of what training shows and one in as many as
 the hold-out has. Bonferroni's correction over all of them holds the chance of a false alarm to the
 stated rate.
@@ -9,6 +10,7 @@ stated rate.
 
 from typing import TYPE_CHECKING
 
+from everloop.data.file_figures import FILE_FORMATS
 from everloop.monitoring.finding import Finding
 from everloop.monitoring.sketch import BINS, Sketch
 from everloop.monitoring.watch import Watch
@@ -28,12 +30,14 @@ def data_quality(watch: Watch, sketch: Sketch, rate: float) -> Finding:
     from scipy.stats import binom
 
     profile = watch.profile
-    rows = [row for row, kind in enumerate(profile.families) if kind == "inputs"]
+    rows = [row for row, kind in enumerate(profile.families) if kind in {"inputs", "files"}]
     seen = [row for row in rows if sketch.counts[row].sum()]
     if not seen:
         return Finding(NAME, "calm", "no inputs were looked at")
     finite = np.isfinite(profile.grid.edges[seen]).sum(axis=1)
     now, before = (_shares(each.counts[seen], finite) for each in (sketch, profile.train))
+    # Another format is told once: as the one that came, not also as the one that did not.
+    now[1, [profile.grid.names[row] in FILE_FORMATS for row in seen]] = 0
     sizes = sketch.counts[seen].sum(axis=1)
     usual = np.maximum(before, 1 / max(profile.holdout.answers, 1))
     values = binom.sf(np.rint(now * sizes) - 1, sizes, usual) * now.size
@@ -46,12 +50,18 @@ def data_quality(watch: Watch, sketch: Sketch, rate: float) -> Finding:
     return Finding(
         NAME,
         "alarm" if share > _ALARM else "note",
-        f"{name} is {what} in {share:.1%} of the inputs (p {values.min():.2g})",
+        f"{_said(name, what)} in {share:.1%} of the inputs (p {values.min():.2g})",
         value=share,
         limit=_ALARM,
         cause="quality",
         action="look at what sends these inputs",
     )
+
+
+def _said(name: str, what: str) -> str:
+    if name in FILE_FORMATS:
+        return f"the format is {name.split()[0]}, unknown in training,"
+    return f"{name} is {what}"
 
 
 def _shares(counts: "NDArray[np.int64]", finite: "NDArray[np.int64]") -> "NDArray[np.float64]":
