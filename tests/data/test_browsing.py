@@ -33,6 +33,7 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> Predictions:
             status="failed" if number % 5 == 0 else "ok",
             role="shadow" if number % 7 == 0 else "champion",
             embedding=(1.0, number / 30),
+            key="south" if number % 4 == 1 else "north",
         )
         for number, image in enumerate(PICTURES)
     ]
@@ -78,6 +79,8 @@ def test_pages_follow_each_other_without_a_gap(
         (Wanted(surest=0.5), lambda n: n <= 15),
         (Wanted(since=at(10), until=at(20)), lambda n: 10 <= n < 20),
         (Wanted("cat", TWO, 0.9), lambda n: n % 3 != 0 and n % 2 == 1 and n <= 27),
+        (Wanted(key="south"), lambda n: n % 4 == 1),
+        (Wanted("dog", key="south"), lambda n: n % 12 == 9),
         (Wanted(label="' OR 1 = 1"), lambda _: False),
         (Wanted(region=_region(ONE)), lambda n: n % 2 == 0 and 9 <= n <= 18),
         (Wanted("dog", region=_region(TWO)), lambda n: n % 6 == 3 and 9 <= n <= 18),

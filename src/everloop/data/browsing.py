@@ -1,5 +1,5 @@
-"""Captured answers looked through, newest first: by what was said, how surely, when, and where
-on the map of what a model saw.
+"""Captured answers looked through, newest first: by what was said, how surely, when, where the
+request came from, and where on the map of what a model saw.
 
 What a page costs grows with the rows it passes, not with those there are: it begins where the one
 before it ended.
@@ -54,6 +54,8 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     region: Region | None = None
+    key: str = ""
+    """Where its request came from, as the client said: a slice of the traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def browse(
     last, found = max(0, end - passed), list[Given]()
     while end > last and len(found) < most:
         start, lacking = max(last, end - _AT_ONCE), most - len(found)
-        rows = predictions.from_row(start, end - start)
+        rows = predictions.from_row(start, end - start, ("key",) if wanted.key else ())
         fits = _fitting(rows, wanted)
         if wanted.region is not None:
             fits = fits[_inside(predictions, wanted.region, start, fits)]
@@ -109,6 +111,8 @@ def _fitting(rows: "pa.Table", wanted: Wanted) -> "NDArray[np.intp]":
     fits = pc.and_(pc.equal(rows["status"], "ok"), pc.not_equal(rows["role"], "shadow"))
     if wanted.label:
         fits = pc.and_(fits, pc.equal(rows["label"], wanted.label))
+    if wanted.key:
+        fits = pc.and_(fits, pc.equal(rows["key"], wanted.key))
     if wanted.bundle:
         fits = pc.and_(fits, pc.starts_with(rows["bundle"], wanted.bundle))
     if wanted.surest is not None:

@@ -168,9 +168,10 @@ class Predictions:
         """How many rows there are, of all bundles and roles, failures too."""
         return self._table.count()
 
-    def from_row(self, start: int, most: int) -> "pa.Table":
-        """Rows `start` to `start + most` without their vectors, in the order they were appended."""
-        columns = ["id", "sample", "bundle", "role", "status", "label"]
+    def from_row(self, start: int, most: int, also: Sequence[str] = ()) -> "pa.Table":
+        """Rows `start` to `start + most` without their vectors, in the order they were appended;
+        `also`: further columns."""
+        columns = ["id", "sample", "bundle", "role", "status", "label", *also]
         return self._table.since([*columns, "at", "latency_ms", "confidence"], start, most)
 
     def between(self, since: datetime, until: datetime) -> "pa.Table":

@@ -58,6 +58,7 @@ def wanted_of(asked: Asked, region: Region | None = None) -> Wanted:
         moment_of(asked.argument("since")),
         moment_of(asked.argument("until")),
         region,
+        asked.argument("key"),
     )
 
 
@@ -81,7 +82,7 @@ def edges_of(asked: Asked) -> tuple[float, float, float, float] | None:
 
 def address(asked: Asked, **further: object) -> str:
     """The same page of answers with other settings."""
-    names = ("label", "bundle", "surest", "since", "until", *EDGES)
+    names = ("label", "bundle", "key", "surest", "since", "until", *EDGES)
     kept = {name: asked.argument(name) for name in names}
     return "?" + urlencode({name: value for name, value in (kept | further).items() if value})
 
