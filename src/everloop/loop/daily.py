@@ -247,11 +247,9 @@ def _answered(evaluation: Evaluation, row: int) -> str:
 
 def _cleared(project: Project, samples: Sequence[SampleId]) -> Mapping[SampleId, Cleared]:
     """Those that the privacy gate has cleared for labellers."""
-    version = project.rules.version
-    if version is None:
-        return {}
     forgotten = project.data.forgotten.ids()
-    return project.clearances.cleared([s for s in samples if s not in forgotten], version)
+    standing = [sample for sample in samples if sample not in forgotten]
+    return project.clearances.cleared(standing, project.rules.version)
 
 
 def _seen_by_labellers(project: Project, samples: Sequence[SampleId]) -> Mapping[SampleId, bytes]:

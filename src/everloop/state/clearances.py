@@ -119,9 +119,12 @@ class Clearances:
         return found
 
     def cleared(
-        self, samples: Iterable[SampleId], version: PolicyVersion
+        self, samples: Iterable[SampleId], version: PolicyVersion | None
     ) -> Mapping[SampleId, Cleared]:
-        """The proofs of those samples that labellers may see under this version."""
+        """The proofs of those samples that labellers may see under this version; without one the
+        gate is closed, and they may see none."""
+        if version is None:
+            return {}
         return {
             sample: Cleared(sample, line.rendition, version, _SEAL)
             for sample, line in self.of(samples, version).items()

@@ -28,11 +28,11 @@ def show(asked: Asked) -> Answer:
 
 def _pictures(asked: Asked, view: MonitoringView) -> frozenset[SampleId]:
     """The telling samples that are pictures which labellers may see."""
-    project, version = asked.project, asked.project.rules.version
-    if project.declaration.task.modality != "image" or version is None:
+    project = asked.project
+    if project.declaration.task.modality != "image":
         return frozenset()
     named = {s for _, signals in view.groups for each in signals for s in each.finding.samples}
-    return frozenset(project.clearances.cleared(sorted(named), version))
+    return frozenset(project.clearances.cleared(sorted(named), project.rules.version))
 
 
 def acknowledge(asked: Asked) -> Answer:
