@@ -76,7 +76,7 @@ def files_of(street: Street, kind: str, side: int = 8) -> Mapping[str, NDArray[n
     for picture in street.pictures:
         out = io.BytesIO()
         Image.fromarray(picture[:, :, 0]).resize((side, 8)).save(out, kind)
-        told = file_facts(out.getvalue())
+        told = file_facts(out.getvalue(), SPEC)
         assert told is not None
         facts.append(told)
     return file_figures(facts)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from everloop.errors import Refused
-from everloop_runtime.images import FORMATS, inspect
+from everloop_runtime.images import FORMATS, ImageSpec, inspect
+from everloop_runtime.samples import Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +23,13 @@ Facts = tuple[float, ...]
 """Of one file, in the order of `FILE_FIGURES`."""
 
 
-def file_facts(data: bytes) -> Facts | None:
-    """What the header of a picture file says; nothing is decoded. None where it cannot be read."""
+def file_facts(data: bytes, spec: Spec) -> Facts | None:
+    """What the header of a picture file says; nothing is decoded.
+
+    None where it cannot be read, and where samples are rows.
+    """
+    if not isinstance(spec, ImageSpec):
+        return None
     try:
         found = inspect(data)
     except Refused:
@@ -33,8 +39,9 @@ def file_facts(data: bytes) -> Facts | None:
 
 
 def file_figures(facts: Sequence[Facts]) -> "Mapping[str, NDArray[np.float32]]":
-    """The facts of `n` files as figures by name, `[n]` each."""
+    """The facts of `n` files as figures by name, `[n]` each; nothing of no file."""
     import numpy as np
 
-    rows = np.array(facts, np.float32).reshape(-1, len(FILE_FIGURES))
-    return dict(zip(FILE_FIGURES, rows.T, strict=True))
+    if not facts:
+        return {}
+    return dict(zip(FILE_FIGURES, np.array(facts, np.float32).T, strict=True))

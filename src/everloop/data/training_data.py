@@ -113,7 +113,7 @@ def read_side(
                 texts[row] = _in_shares(texts[row], sizes[-1])
         except Refused as error:
             raise Refused(f"sample {samples[row][:12]}: {error}") from error
-        if row % step == 0 and isinstance(spec, ImageSpec) and (told := file_facts(data)):
+        if row % step == 0 and (told := file_facts(data, spec)):
             facts.append(told)
     return SnapshotSide(
         task.classes,
@@ -124,7 +124,7 @@ def read_side(
         tuple(texts),
         task.targets(texts),
         tuple(sizes),
-        file_figures(facts) if facts else {},
+        file_figures(facts),
     )
 
 

@@ -77,17 +77,13 @@ def side_by_side(project: Project, one: JudgedModel, two: JudgedModel) -> SideBy
         return None
     first, second, _ = found
     kinds = [open_bundle(project.layout.bundles / m.bundle).answers for m in (one, two)]
-    apart = _apart(first, second, kinds)
+    apart = sorted(_apart(first, second, kinds), key=lambda p: (p.difference, p.sample))
     return SideBySide(
         _slices(first, second),
         _mistakes(first, second, kinds),
-        tuple(sorted((p for p in apart if p.difference < 0), key=_by_difference))[:_SAMPLES],
-        tuple(sorted((p for p in apart if p.difference > 0), key=_by_difference)[::-1])[:_SAMPLES],
+        tuple(p for p in apart if p.difference < 0)[:_SAMPLES],
+        tuple(p for p in reversed(apart) if p.difference > 0)[:_SAMPLES],
     )
-
-
-def _by_difference(parting: Parting) -> tuple[float, str]:
-    return parting.difference, parting.sample
 
 
 def _slices(first: Evaluation, second: Evaluation) -> tuple[SliceBeside, ...]:

@@ -22,7 +22,6 @@ from everloop.monitoring.watch import Watch
 from everloop.tasks.task import learnable
 from everloop_runtime.bundle import open_bundle
 from everloop_runtime.capture import Captured
-from everloop_runtime.images import ImageSpec
 from everloop_runtime.samples import Spec, to_input
 
 if TYPE_CHECKING:
@@ -127,11 +126,11 @@ def _figures(originals: Sequence[bytes], spec: Spec) -> "Mapping[str, NDArray[np
         except Refused:
             # It was answered once, under limits that may have been others.
             continue
-        if isinstance(spec, ImageSpec) and (told := file_facts(data)):
+        if told := file_facts(data, spec):
             facts.append(told)
     if not taken:
         return {}
-    return {**input_figures(np.stack(taken), spec), **(file_figures(facts) if facts else {})}
+    return {**input_figures(np.stack(taken), spec), **file_figures(facts)}
 
 
 def limits_of(project: Project) -> Limits:

@@ -7,17 +7,12 @@ change fires is at most the stated rate, however many there are (a union bound: 
 on each other as they like).
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 from everloop.monitoring.drift import Drift, compare
 from everloop.monitoring.profile import Seen
 from everloop.monitoring.watch import Watch
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 FIRST = 20
 """Answers of the first look."""
@@ -54,9 +49,5 @@ def first_alarm(watch: Watch, found: Seen, rate: float) -> Alarm | None:
 
 
 def _first(found: Seen, size: int) -> Seen:
-    def cut(
-        figures: "Mapping[str, NDArray[np.float32]]",
-    ) -> "dict[str, NDArray[np.float32]]":
-        return {name: values[:size] for name, values in figures.items()}
-
-    return Seen(cut(found.answers), cut(found.embedding), cut(found.inputs), found.projected[:size])
+    inputs = {name: values[:size] for name, values in found.inputs.items()}
+    return replace(found.part(slice(size)), inputs=inputs)

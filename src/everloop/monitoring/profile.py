@@ -148,6 +148,15 @@ class Seen:
         """By name."""
         return {**self.answers, **self.embedding, **self.inputs}
 
+    def part(self, rows: "slice | NDArray[np.intp]") -> "Seen":
+        """Those of some answers, without the inputs': of these there are fewer, and nobody knows
+        whose."""
+        answers, embedding = (
+            {name: values[rows] for name, values in figures.items()}
+            for figures in (self.answers, self.embedding)
+        )
+        return Seen(answers, embedding, {}, self.projected[rows])
+
 
 def make_profile(
     train: Seen, holdout: Seen, confusion: "NDArray[np.float64]", temperature: float

@@ -41,10 +41,10 @@ def slice_drift(watch: Watch, window: "Window", found: Seen, limits: Limits) -> 
     if not slices:
         return Finding(NAME, "calm", "no two keys have 20 answers each in this window")
     shared = replace(limits, false_alarm_rate=limits.false_alarm_rate / len(slices))
+    values = watch.shaped(window.values)
     weighed = {
-        key: weigh(watch, watch.sketch(_part(found, rows)), shared, values)
+        key: weigh(watch, watch.sketch(found.part(rows)), shared, values[rows])
         for key, rows in slices.items()
-        for values in [watch.shaped(window.values)[rows]]
     }
     moved = {key: told for key, told in weighed.items() if told.drift.drifted}
     if not moved:
@@ -53,7 +53,7 @@ def slice_drift(watch: Watch, window: "Window", found: Seen, limits: Limits) -> 
     worst = max(moved, key=lambda key: (_is_harmed(moved[key], limits), _loss(moved[key])))
     told, rows = moved[worst], slices[worst]
     accuracy, others = told.accuracy, [key for key in moved if key != worst]
-    places, _ = most_unlike(watch.holdout, _part(found, rows))
+    places, _ = most_unlike(watch.holdout, found.part(rows))
     return Finding(
         NAME,
         "alarm" if _is_harmed(told, limits) else "note",
@@ -79,16 +79,6 @@ def _slices(keys: Sequence[str]) -> "Mapping[str, NDArray[np.intp]]":
         return {}
     told = np.array(keys)
     return {key: np.flatnonzero(told == key) for key in common}
-
-
-def _part(found: Seen, rows: "NDArray[np.intp]") -> Seen:
-    """The figures of some of the answers; of inputs there are fewer, and nobody knows whose."""
-    return Seen(
-        {name: values[rows] for name, values in found.answers.items()},
-        {name: values[rows] for name, values in found.embedding.items()},
-        {},
-        found.projected[rows],
-    )
 
 
 def _is_harmed(told: Weighed, limits: Limits) -> bool:
